@@ -1,0 +1,349 @@
+"""The facts the whole house speaks in, as frozen value objects that survive a checkpoint.
+
+Money is `Decimal` in the currency named beside it, quantities of held shares are `Decimal` (brokers hold fractions),
+quantities of new orders are `int`, and every time is timezone-aware UTC. A fact that a broker did not give is None:
+never zero, never guessed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+Utc = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+
+
+class Fact(BaseModel):
+    """A frozen value object: unknown keys, NaN and infinities are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Side(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a purchase, -1 for a sale: the sign of the change in shares."""
+        return 1 if self is Side.BUY else -1
+
+
+class OrderStatus(StrEnum):
+    """What became of an order. UNKNOWN means it may have been placed; it is never treated as failed."""
+
+    SUBMITTED = "SUBMITTED"
+    PARTIAL = "PARTIAL"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def is_working(self) -> bool:
+        return self in (OrderStatus.SUBMITTED, OrderStatus.PARTIAL)
+
+
+# --- what a broker tells -------------------------------------------------------------------------------------
+
+
+class Account(Fact):
+    """A brokerage account. IB's paper account ids begin with D; that letter is the proof of paper trading."""
+
+    account_id: str
+    description: str = ""
+
+    @property
+    def is_paper(self) -> bool:
+        return self.account_id.startswith("D")
+
+
+class AccountSummary(Fact):
+    """Balances and margin of an account, all in `currency`."""
+
+    account_id: str
+    currency: str
+    net_liquidation: Decimal
+    total_cash: Decimal
+    available_funds: Decimal
+    excess_liquidity: Decimal
+    buying_power: Decimal
+    equity_with_loan: Decimal
+    gross_position_value: Decimal
+    initial_margin: Decimal
+    maintenance_margin: Decimal
+
+
+class Position(Fact):
+    """Shares held (negative: short). `average_cost` and `market_price` are per share, in `currency`."""
+
+    account_id: str
+    conid: int
+    symbol: str
+    quantity: Decimal
+    average_cost: Decimal
+    market_price: Decimal | None
+    market_value: Decimal | None
+    unrealized_pnl: Decimal | None = None
+    realized_pnl: Decimal | None = None
+    currency: str = "USD"
+    sec_type: str = "STK"
+
+
+class CashBalance(Fact):
+    """One currency line of the ledger."""
+
+    currency: str
+    cash: Decimal
+    settled_cash: Decimal
+    stock_market_value: Decimal
+    net_liquidation: Decimal
+    exchange_rate: Decimal = Decimal(1)
+
+
+class ProfitAndLoss(Fact):
+    """`daily` is the change of net liquidation since the previous session's close, deposits not removed."""
+
+    account_id: str
+    daily: Decimal
+    unrealized: Decimal
+    realized: Decimal
+    net_liquidation: Decimal
+    market_value: Decimal
+
+
+class Contract(Fact):
+    """What a symbol resolves to. `min_tick` is the smallest price step, in `currency`."""
+
+    conid: int
+    symbol: str
+    sec_type: str = "STK"
+    exchange: str
+    currency: str = "USD"
+    name: str = ""
+    min_tick: Decimal = Decimal("0.01")
+
+
+class Quote(Fact):
+    """Prices of one contract at `as_of` (None where the source does not say when)."""
+
+    conid: int
+    symbol: str
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    last: Decimal | None = None
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    previous_close: Decimal | None = None
+    volume: Decimal | None = None
+    as_of: Utc | None = None
+
+    @property
+    def mid(self) -> Decimal | None:
+        if self.bid is None or self.ask is None:
+            return None
+        return (self.bid + self.ask) / 2
+
+
+class Bar(Fact):
+    """Open, high, low, close and volume of the interval that begins at `start`."""
+
+    start: Utc
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal = Decimal(0)
+
+
+class Session(Fact):
+    """Regular trading hours. `opens_at`/`closes_at` are of the session running at `now`, else of the next one."""
+
+    now: Utc
+    is_open: bool
+    opens_at: Utc
+    closes_at: Utc
+
+
+class ScanRow(Fact):
+    """One line of a market scanner; `change_percent` against the previous close, in %."""
+
+    conid: int
+    symbol: str
+    price: Decimal | None = None
+    change: Decimal | None = None
+    change_percent: Decimal | None = None
+    volume: Decimal | None = None
+
+
+class WhatIf(Fact):
+    """A broker's answer to "what if I sent exactly this order": margin and equity after it, in USD."""
+
+    initial_margin_before: Decimal | None = None
+    initial_margin_after: Decimal | None = None
+    maintenance_margin_before: Decimal | None = None
+    maintenance_margin_after: Decimal | None = None
+    equity_before: Decimal | None = None
+    equity_after: Decimal | None = None
+    commission: Decimal | None = None
+    warning: str | None = None
+    error: str | None = None
+
+
+class BrokerOrder(Fact):
+    """An order as the broker's own books show it; `message` carries its words on a rejection or warning."""
+
+    order_id: str
+    client_order_id: str | None
+    account_id: str
+    conid: int
+    symbol: str
+    side: Side
+    quantity: Decimal
+    order_type: Literal["LMT", "MKT"]
+    limit_price: Decimal | None
+    status: OrderStatus
+    filled_quantity: Decimal = Decimal(0)
+    average_price: Decimal | None = None
+    commission: Decimal | None = None
+    submitted_at: Utc | None = None
+    message: str | None = None
+
+
+class Execution(Fact):
+    """One fill of an order; `price` per share, `commission` for this fill."""
+
+    execution_id: str
+    order_id: str
+    client_order_id: str | None
+    account_id: str
+    conid: int
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal
+    executed_at: Utc
+
+
+# --- the life of one order -----------------------------------------------------------------------------------
+
+
+class DataCheck(Fact):
+    """One question asked of the data a run stands on. A failed `required` check means no trading this run."""
+
+    name: str
+    passed: bool
+    required: bool
+    why: str
+
+
+class PortfolioSnapshot(Fact):
+    """Everything the run decides on, as read at `as_of`: the account, its market, and whether both can be trusted."""
+
+    account: Account
+    summary: AccountSummary
+    positions: tuple[Position, ...]
+    contracts: dict[str, Contract]
+    quotes: dict[str, Quote]
+    open_orders: tuple[BrokerOrder, ...]
+    session: Session
+    data_quality: tuple[DataCheck, ...]
+
+    @property
+    def as_of(self) -> datetime:
+        return self.session.now
+
+    @property
+    def fit_to_trade(self) -> bool:
+        return all(check.passed for check in self.data_quality if check.required)
+
+    def position(self, symbol: str) -> Position | None:
+        return next((held for held in self.positions if held.symbol == symbol), None)
+
+    def held(self, symbol: str) -> Decimal:
+        """Shares of `symbol` held, 0 if none."""
+        position = self.position(symbol)
+        return position.quantity if position else Decimal(0)
+
+
+class ProposedTrade(Fact):
+    """A wish, not an order: it has no price, and nothing has checked it."""
+
+    symbol: str = Field(min_length=1)
+    side: Side
+    quantity: int
+    reason: str
+    protective: bool = False
+
+
+class TradePlan(Fact):
+    """What think wants done. `source` names who thought of it."""
+
+    source: str
+    trades: tuple[ProposedTrade, ...]
+    summary: str = ""
+
+
+class Check(Fact):
+    """One rule asked of one trade. `passed` None means not evaluated, which never counts as passed."""
+
+    rule: str
+    limit: str
+    actual: str
+    unit: str = ""
+    passed: bool | None
+    why: str = ""
+
+
+class Verdict(Fact):
+    """Every rule's answer to one proposed trade at one limit price."""
+
+    symbol: str
+    side: Side
+    quantity: int
+    limit_price: Decimal | None
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.checks) and all(check.passed is True for check in self.checks)
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.passed is not True)
+
+
+class ApprovedOrder(Fact):
+    """What the guard lets through: exactly this account, contract, side, quantity and limit price."""
+
+    client_order_id: str
+    account_id: str
+    conid: int
+    symbol: str
+    side: Side
+    quantity: int = Field(gt=0)
+    limit_price: Decimal = Field(gt=0)
+
+
+class OrderRecord(Fact):
+    """What became of one approved order; `average_price` per share and `commission` in USD once anything filled."""
+
+    client_order_id: str
+    broker_order_id: str | None
+    symbol: str
+    side: Side
+    quantity: int
+    limit_price: Decimal
+    status: OrderStatus
+    filled_quantity: Decimal = Decimal(0)
+    average_price: Decimal | None = None
+    commission: Decimal | None = None
+    message: str | None = None
