@@ -7,12 +7,13 @@ never zero, never guessed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 Utc = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 
@@ -111,7 +112,7 @@ class ProfitAndLoss(Fact):
     account_id: str
     daily: Decimal
     unrealized: Decimal
-    realized: Decimal
+    realized: Decimal | None
     net_liquidation: Decimal
     market_value: Decimal
 
@@ -304,21 +305,29 @@ class Check(Fact):
 
 
 class Verdict(Fact):
-    """Every rule's answer to one proposed trade at one limit price."""
+    """Every rule's answer to one proposed trade at one limit price; `passed` only if every rule passed."""
 
     symbol: str
     side: Side
     quantity: int
     limit_price: Decimal | None
+    passed: bool
     checks: tuple[Check, ...]
 
-    @property
-    def passed(self) -> bool:
-        return bool(self.checks) and all(check.passed is True for check in self.checks)
+    @model_validator(mode="after")
+    def _passed_says_what_the_checks_say(self) -> Self:
+        if self.passed != all_passed(self.checks):
+            raise ValueError(f"{self.symbol}: a verdict cannot claim passed={self.passed} against its own checks")
+        return self
 
     @property
     def failures(self) -> tuple[Check, ...]:
         return tuple(check for check in self.checks if check.passed is not True)
+
+
+def all_passed(checks: Sequence[Check]) -> bool:
+    """Whether there are checks and every one passed; not evaluated is not passed."""
+    return bool(checks) and all(check.passed is True for check in checks)
 
 
 class ApprovedOrder(Fact):

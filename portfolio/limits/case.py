@@ -1,0 +1,102 @@
+"""What a rule is asked: one trade, the orders of the same batch approved before it, and all it is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from config.settings import Settings
+from portfolio.models import (
+    ApprovedOrder,
+    BrokerOrder,
+    Check,
+    Contract,
+    Fact,
+    PortfolioSnapshot,
+    Position,
+    ProposedTrade,
+    Quote,
+    Side,
+    WhatIf,
+)
+
+
+class PastTrade(Fact):
+    """An order of ours that traded: what the cooldown looks at."""
+
+    symbol: str
+    side: Side
+    traded_at: datetime
+
+
+class TradingDay(Fact):
+    """What the journal knows of this account today, besides the snapshot. Money in USD."""
+
+    first_net_liquidation: Decimal | None
+    orders_sent: int
+    past_trades: tuple[PastTrade, ...]
+    unresolved: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One trade, the orders of the same batch already approved before it, and everything it is judged by."""
+
+    trade: ProposedTrade
+    limit_price: Decimal | None
+    batch: tuple[ApprovedOrder, ...]
+    discretionary_value: Decimal
+    snapshot: PortfolioSnapshot
+    settings: Settings
+    day: TradingDay
+    what_if: WhatIf | None
+
+    @property
+    def value(self) -> Decimal | None:
+        """The order's value in USD at its limit price; None when there is no price or no sane quantity."""
+        if self.limit_price is None or self.trade.quantity <= 0:
+            return None
+        return self.limit_price * self.trade.quantity
+
+    @property
+    def net_liquidation(self) -> Decimal:
+        return self.snapshot.summary.net_liquidation
+
+    @property
+    def quote(self) -> Quote | None:
+        return self.snapshot.quotes.get(self.trade.symbol)
+
+    @property
+    def contract(self) -> Contract | None:
+        return self.snapshot.contracts.get(self.trade.symbol)
+
+    @property
+    def position(self) -> Position | None:
+        return self.snapshot.position(self.trade.symbol)
+
+    def working(self, side: Side) -> tuple[BrokerOrder, ...]:
+        """The account's open orders on this symbol and side."""
+        return tuple(o for o in self.snapshot.open_orders if o.symbol == self.trade.symbol and o.side is side)
+
+    def batched(self, side: Side) -> tuple[ApprovedOrder, ...]:
+        """The batch's earlier orders on this symbol and side."""
+        return tuple(o for o in self.batch if o.symbol == self.trade.symbol and o.side is side)
+
+
+def answer(rule: str, limit: object, actual: object, unit: str, *, passed: bool | None, why: str) -> Check:
+    """A check row; `why` is kept only where the rule did not pass."""
+    return Check(rule=rule, limit=str(limit), actual=str(actual), unit=unit, passed=passed, why="" if passed else why)
+
+
+def not_evaluated(rule: str, limit: object, unit: str, why: str) -> Check:
+    """A rule that lacks a fact it needs: never passed."""
+    return answer(rule, limit, "-", unit, passed=None, why=why)
+
+
+def exempt(rule: str, reason: str, unit: str) -> Check:
+    """A rule that does not bind this kind of trade."""
+    return answer(rule, reason, "exempt", unit, passed=True, why="")
+
+
+NO_VALUE = "the order has no price or no positive quantity"

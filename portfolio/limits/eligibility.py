@@ -1,0 +1,81 @@
+"""May this account trade this symbol, this way, now?"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from portfolio.limits.case import Case, answer, exempt
+from portfolio.models import Check, Side
+
+
+def account_kind(case: Case) -> Check:
+    """Paper is proven by the account id; a live account is traded only when wanted and confirmed by id."""
+    account, settings = case.snapshot.account, case.settings
+    if settings.paper_trading:
+        wanted, passed = "paper", account.is_paper
+        why = f"{account.account_id} is a live account and paper_trading is on"
+    else:
+        wanted = f"live {settings.live_account_confirmed or '(none confirmed)'}"
+        passed = not account.is_paper and account.account_id == settings.live_account_confirmed
+        why = f"{account.account_id} is not the confirmed live account"
+    kind = "paper" if account.is_paper else "live"
+    return answer("account_kind", wanted, f"{kind} {account.account_id}", "", passed=passed, why=why)
+
+
+def session_open(case: Case) -> Check:
+    session = case.snapshot.session
+    why = f"the market is closed until {session.opens_at:%Y-%m-%d %H:%M} UTC"
+    return answer("session_open", "open", "open" if session.is_open else "closed", "", passed=session.is_open, why=why)
+
+
+def symbol_allowed(case: Case) -> Check:
+    """Symbols of enabled rules; a held symbol that no rule names may only be sold."""
+    trade = case.trade
+    if case.settings.rule_of(trade.symbol):
+        return answer("symbol_allowed", "in an enabled rule", "in an enabled rule", "", passed=True, why="")
+    if trade.side is Side.SELL and case.snapshot.held(trade.symbol) > 0:
+        return answer("symbol_allowed", "held, to sell only", "held", "", passed=True, why="")
+    why = f"{trade.symbol} is in no enabled rule"
+    return answer("symbol_allowed", "in an enabled rule", "unknown", "", passed=False, why=why)
+
+
+def contract_resolved(case: Case) -> Check:
+    """A USD stock or ETF, and the same contract as the one held."""
+    contract, position = case.contract, case.position
+    limit = "USD stock or ETF"
+    if contract is None:
+        why = f"{case.trade.symbol} was not resolved to a contract"
+        return answer("contract_resolved", limit, "none", "", passed=False, why=why)
+    same = position is None or position.conid == contract.conid
+    passed = contract.currency == "USD" and contract.sec_type == "STK" and contract.symbol == case.trade.symbol and same
+    actual = f"{contract.currency} {contract.sec_type} {contract.conid}"
+    why = f"the contract found ({contract.symbol} {actual}) is not the USD stock or ETF wanted, or not the one held"
+    return answer("contract_resolved", limit, actual, "", passed=passed, why=why)
+
+
+def whole_quantity(case: Case) -> Check:
+    quantity = case.trade.quantity
+    why = f"{quantity} shares cannot be ordered"
+    return answer("whole_quantity", 1, quantity, "shares", passed=quantity >= 1, why=why)
+
+
+def no_short(case: Case) -> Check:
+    """A sale takes only shares that are held and not already promised to another sale."""
+    trade = case.trade
+    if trade.side is Side.BUY:
+        return exempt("no_short", "a purchase", "shares")
+    promised = sum((order.quantity - order.filled_quantity for order in case.working(Side.SELL)), Decimal(0))
+    promised += sum(order.quantity for order in case.batched(Side.SELL))
+    free = case.snapshot.held(trade.symbol) - promised
+    why = f"only {free} shares of {trade.symbol} are held and free to sell"
+    return answer("no_short", free, trade.quantity, "shares", passed=trade.quantity <= free, why=why)
+
+
+def no_open_order(case: Case) -> Check:
+    """No working or unresolved order on the symbol, and no other order on it in this batch."""
+    symbol = case.trade.symbol
+    working = [order for order in case.snapshot.open_orders if order.symbol == symbol]
+    batched = [order for order in case.batch if order.symbol == symbol]
+    count = len(working) + len(batched) + (symbol in case.day.unresolved)
+    why = f"another order on {symbol} is working, unresolved or in the same plan"
+    return answer("no_open_order", 0, count, "orders", passed=count == 0, why=why)

@@ -1,0 +1,44 @@
+"""What today and the last hours forbid."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from portfolio.limits.case import Case, answer, exempt, not_evaluated
+from portfolio.models import Check, Side
+from portfolio.percent import exact, in_percent
+
+
+def max_daily_loss(case: Case) -> Check:
+    """No purchases once net liquidation is `max_daily_loss` % below the day's first."""
+    limit, first = exact(case.settings.max_daily_loss), case.day.first_net_liquidation
+    if case.trade.side is Side.SELL:
+        return exempt("max_daily_loss", "a sale", "%")
+    if first is None or first <= 0:
+        return not_evaluated("max_daily_loss", limit, "%", "the day's first net liquidation is not known")
+    loss = in_percent(first - case.net_liquidation, first)
+    why = f"the account is {loss:.2f} % below its first value today; no purchases for the rest of the day"
+    return answer("max_daily_loss", limit, f"{loss:.2f}", "%", passed=loss <= limit, why=why)
+
+
+def max_orders_per_day(case: Case) -> Check:
+    """Orders sent today, this batch included."""
+    limit = case.settings.max_orders_per_day
+    count = case.day.orders_sent + len(case.batch) + 1
+    why = f"this would be order {count} of the day"
+    return answer("max_orders_per_day", limit, count, "orders", passed=count <= limit, why=why)
+
+
+def reversal_cooldown(case: Case) -> Check:
+    """No opposite trade in the same symbol within `reversal_cooldown_hours`; protective exits are exempt."""
+    hours, trade = case.settings.reversal_cooldown_hours, case.trade
+    since = case.snapshot.as_of - timedelta(hours=hours)
+    opposite = [
+        past
+        for past in case.day.past_trades
+        if past.symbol == trade.symbol and past.side is not trade.side and past.traded_at > since
+    ]
+    passed = trade.protective or not opposite
+    actual = f"{len(opposite)} opposite"
+    why = f"{trade.symbol} was traded the other way less than {hours:g} h ago"
+    return answer("reversal_cooldown", f"none in {hours:g} h", actual, "", passed=passed, why=why)
