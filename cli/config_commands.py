@@ -1,0 +1,161 @@
+"""`smart-agent config …`: write, check and show the configuration, and nothing else.
+
+The settings library is imported inside the commands: it costs more time than all of `--help`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.problems import print_problems
+from config.home import Home, find_home
+from config.problems import ConfigError
+
+if TYPE_CHECKING:
+    from config.load import Loaded
+    from config.settings import Settings
+
+app = typer.Typer(help="Write, check and show the configuration.", no_args_is_help=True)
+
+BAD_CONFIG = 2
+"""Exit code of every command that a configuration stops."""
+
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="Folder the agent keeps its files in [default: SMART_AGENT_HOME].")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="Config file [default: config.json in the home folder].")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+
+
+@app.command()
+def create(home: HomeOption = None, config: ConfigOption = None, *, force: ForceOption = False) -> None:
+    """Write a config file that holds every key with its default."""
+    with told_problems():
+        from config.settings import Settings  # noqa: PLC0415  (see the module's docstring)
+
+        write({target_of(home, config): document_of(Settings())}, force=force)
+
+
+@app.command()
+def samples(home: HomeOption = None, config: ConfigOption = None, *, force: ForceOption = False) -> None:
+    """Write one sample beside the config file for each strategy: config_default.json and its siblings."""
+    with told_problems():
+        from config.load import load_strategy, strategy_names  # noqa: PLC0415  (see the module's docstring)
+        from config.settings import Settings  # noqa: PLC0415
+
+        folder = target_of(home, config).parent
+        write(
+            {
+                folder / f"config_{name}.json": document_of(Settings(trading_rules=load_strategy(name)))
+                for name in strategy_names()
+            },
+            force=force,
+        )
+
+
+@app.command()
+def validate(
+    file: Annotated[Path | None, typer.Argument(help="Config file [default: the one a run would use].")] = None,
+    home: HomeOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Check a config file together with the environment; exit 2 if there are problems."""
+    with told_problems():
+        found, _ = effective(home, file or config)
+        typer.echo(f"{found}: valid" if found else "no config file: the defaults and the environment are valid")
+
+
+@app.command()
+def show(
+    home: HomeOption = None,
+    config: ConfigOption = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
+) -> None:
+    """Show the settings in effect, and where each of them comes from."""
+    with told_problems():
+        _, loaded = effective(home, config)
+        rows = {key: {"value": value, "source": loaded.sources[key]} for key, value in visible(loaded.settings).items()}
+        if as_json:
+            typer.echo(json.dumps(rows, indent=2))
+        else:
+            Console().print(table_of(rows))
+
+
+@contextmanager
+def told_problems() -> Iterator[None]:
+    """Turn a `ConfigError` into words on stderr and exit code 2."""
+    try:
+        yield
+    except ConfigError as error:
+        print_problems(Console(stderr=True), error)
+        raise typer.Exit(BAD_CONFIG) from None
+
+
+def effective(home: Path | None, config: Path | None) -> tuple[Path | None, Loaded]:
+    """The config file a run would use, if any, and the settings it would have."""
+    from config.load import load  # noqa: PLC0415  (see the module's docstring)
+
+    file = find_home(home, os.environ).find_config(config)
+    return file, load(file=file, environ=os.environ)
+
+
+def target_of(home: Path | None, config: Path | None) -> Path:
+    """The file to write; the home folder is made if the file belongs there."""
+    if config is not None:
+        return config
+    place: Home = find_home(home, os.environ)
+    place.create()
+    return place.config_file
+
+
+def document_of(settings: Settings) -> dict[str, Any]:
+    """What a complete config file holds; rules name their strategy themselves, so that key would only contradict."""
+    return {key: value for key, value in settings.document().items() if key != "strategy"}
+
+
+def write(documents: dict[Path, dict[str, Any]], *, force: bool) -> None:
+    """Write all `documents`, or none if one of the files exists and `force` is not given."""
+    from config.json_file import unusable, write_object  # noqa: PLC0415  (see the module's docstring)
+
+    existing = [file for file in documents if os.path.lexists(file)]
+    if existing and not force:
+        problems = [unusable(file, "it exists already", "Add --force to overwrite it").problems for file in existing]
+        raise ConfigError([problem for found in problems for problem in found])
+    for file, document in documents.items():
+        write_object(file, document)
+        typer.echo(str(file))
+
+
+def visible(settings: Settings) -> dict[str, Any]:
+    """Every value as it may be seen: of the key only whether it is set."""
+    return {**settings.document(), "openai_api_key": "set" if settings.openai_api_key else "not set"}
+
+
+def table_of(rows: dict[str, dict[str, Any]]) -> Table:
+    table = Table("key", "value", "from", box=None, header_style="bold", pad_edge=False)
+    for key, row in rows.items():
+        value = rules_text(row["value"]) if key == "trading_rules" else json.dumps(row["value"], ensure_ascii=False)
+        table.add_row(Text(key), Text(value, overflow="fold"), Text(row["source"], style="dim", overflow="fold"))
+    return table
+
+
+def rules_text(rules: list[dict[str, Any]]) -> str:
+    """One line a rule: its target and its symbols."""
+    return "\n".join(
+        f"{rule['target_allocation']:g} % {rule['name']}: {', '.join(rule['symbols'])}"
+        + ("" if rule["enabled"] else " (not enabled)")
+        for rule in rules
+    )

@@ -1,0 +1,24 @@
+"""The command `smart-agent`. What a command needs is imported when it runs, so that the help page is there at once."""
+
+from __future__ import annotations
+
+import typer
+
+from cli import config_commands, run, server, sim
+from cli.exit_codes import help_text
+
+app = typer.Typer(
+    name="smart-agent",
+    help="Keeps your account at its target allocation: senses, thinks, acts behind a guard, and reflects.",
+    epilog=help_text(),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command(epilog=help_text())(run.run)
+app.command()(server.server)
+app.add_typer(sim.app, name="sim")
+app.add_typer(config_commands.app, name="config")
+
+
+def main() -> None:
+    app()

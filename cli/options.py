@@ -1,0 +1,83 @@
+"""The options that several commands share, and what they resolve to."""
+
+from __future__ import annotations
+
+import os
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from cli.exit_codes import ExitCode
+from cli.problems import print_problems
+from config.home import Home, find_home
+from config.problems import ConfigError
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", help="Folder the agent keeps its files in [default: SMART_AGENT_HOME].", show_default=False),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="Config file [default: config.json in the home folder].", show_default=False),
+]
+PricesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prices",
+        help="Replay real daily prices: a CSV or CSV.gz with date,symbol,open,high,low,close[,volume].",
+        show_default=False,
+    ),
+]
+AsOfOption = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of", formats=["%Y-%m-%d"], help="Trade on that day, shortly before the bell.", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one RunRecord on stdout, and nothing else there.")]
+
+
+def day_of(moment: datetime | None) -> date | None:
+    """The day a person wrote; typer only parses it as midnight."""
+    return moment.date() if moment else None
+
+
+def load_or_exit(
+    home: Path | None, config: Path | None, overrides: dict[str, Any], strategy: str | None = None
+) -> tuple[Home, Settings]:
+    """The home folder, made if it is not there, and the settings in effect; every problem on stderr and exit 2 else."""
+    from config.load import load_settings  # noqa: PLC0415  (the settings library costs more than the help page)
+
+    try:
+        place = find_home(home, os.environ)
+        settings = load_settings(
+            file=place.find_config(config), environ=os.environ, overrides=overrides, strategy=strategy
+        )
+        place.create()
+    except ConfigError as error:
+        print_problems(Console(stderr=True), error)
+        raise typer.Exit(ExitCode.BAD_USAGE) from None
+    return place, settings
+
+
+def home_or_exit(home: Path | None) -> Home:
+    """The home folder, made if it is not there; why not on stderr and exit 2 else."""
+    try:
+        place = find_home(home, os.environ)
+        place.create()
+    except ConfigError as error:
+        print_problems(Console(stderr=True), error)
+        raise typer.Exit(ExitCode.BAD_USAGE) from None
+    return place
+
+
+def exit_with(code: ExitCode, sentence: str) -> NoReturn:
+    """Say why on stderr, and leave."""
+    Console(stderr=True).print(sentence, style="red", soft_wrap=True, highlight=False, markup=False)
+    raise typer.Exit(code)

@@ -1,0 +1,212 @@
+"""What each step shows a person: facts first, in the same words and order every day.
+
+Pure: a state in, something Rich can print out. The frame around it, panel or plain lines, is the trace's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from config.settings import Settings
+from graph.record import Reflection
+from graph.state import State
+from portfolio.drift import DriftTable, drift_table
+from portfolio.models import ApprovedOrder, OrderRecord, OrderStatus, PortfolioSnapshot, Side, TradePlan, Verdict
+
+NEW_YORK = ZoneInfo("America/New_York")
+CLOCK_SLACK_SECONDS = 300
+SIDE_STYLE = {Side.BUY: "green", Side.SELL: "red"}
+STATUS_STYLE = {
+    OrderStatus.FILLED: "green",
+    OrderStatus.PARTIAL: "yellow",
+    OrderStatus.SUBMITTED: "yellow",
+    OrderStatus.CANCELLED: "yellow",
+    OrderStatus.REJECTED: "red",
+    OrderStatus.UNKNOWN: "bold red",
+}
+
+
+def money(amount: Decimal) -> str:
+    return f"${amount:,.2f}" if amount >= 0 else f"-${-amount:,.2f}"
+
+
+def sense_screen(state: State, settings: Settings) -> RenderableType:
+    snapshot = state["snapshot"]
+    parts: list[RenderableType] = [_account_facts(snapshot)]
+    if snapshot.positions:
+        parts.append(_positions_table(snapshot, settings))
+    parts.append(_drift_table(drift_table(snapshot, settings), settings.rebalance_threshold))
+    parts.extend(
+        Text(f"{'!' if check.required else '-'} {check.why}", style="red" if check.required else "yellow")
+        for check in snapshot.data_quality
+        if not check.passed
+    )
+    return Group(*parts)
+
+
+def _account_facts(snapshot: PortfolioSnapshot) -> Table:
+    summary, account = snapshot.summary, snapshot.account
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("Account", f"{account.account_id} ({'paper' if account.is_paper else 'LIVE'})")
+    facts.add_row("Portfolio Value", f"[bold]{money(summary.net_liquidation)}[/]")
+    facts.add_row("Available Funds", money(summary.available_funds))
+    facts.add_row("Cash", money(summary.total_cash))
+    facts.add_row("Positions", str(sum(position.quantity != 0 for position in snapshot.positions)))
+    facts.add_row("Market Data", f"{len(snapshot.quotes)} symbols")
+    facts.add_row("Market", _market_words(snapshot))
+    if snapshot.open_orders:
+        facts.add_row("Open Orders", str(len(snapshot.open_orders)))
+    return facts
+
+
+def _market_words(snapshot: PortfolioSnapshot) -> str:
+    session, now = snapshot.session, snapshot.session.now.astimezone(NEW_YORK)
+    state = "open" if session.is_open else "[yellow]closed[/]"
+    until = session.closes_at if session.is_open else session.opens_at
+    words = f"{state} until {until.astimezone(NEW_YORK):%a %Y-%m-%d %H:%M} New York"
+    if abs((datetime.now(UTC) - session.now).total_seconds()) > CLOCK_SLACK_SECONDS:
+        words += f"; the broker's clock stands at {now:%H:%M}"
+    return words
+
+
+def _positions_table(snapshot: PortfolioSnapshot, settings: Settings) -> Table:
+    table = Table("Symbol", "Bucket", box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("Shares", "Price", "Value", "Weight", "Since bought"):
+        table.add_column(column, justify="right")
+    net = snapshot.summary.net_liquidation
+    for held in sorted(snapshot.positions, key=lambda position: -(position.market_value or 0)):
+        rule = settings.rule_of(held.symbol)
+        table.add_row(
+            f"[bold]{escape(held.symbol)}[/]",
+            escape(rule.name) if rule else "[yellow]no rule[/]",
+            f"{held.quantity:f}",
+            "-" if held.market_price is None else f"{held.market_price:,.2f}",
+            "-" if held.market_value is None else f"{held.market_value:,.2f}",
+            "-" if held.market_value is None or net <= 0 else f"{100 * held.market_value / net:.1f} %",
+            _gain(held.market_price, held.average_cost),
+        )
+    return table
+
+
+def _gain(price: Decimal | None, cost: Decimal) -> str:
+    if price is None or cost <= 0:
+        return "-"
+    gain = 100 * (price - cost) / cost
+    return f"[{'green' if gain >= 0 else 'red'}]{gain:+.1f} %[/]"
+
+
+def _drift_table(table: DriftTable, threshold: float) -> Table:
+    shown = Table("Bucket", box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("Value", "Weight", "Target", "Drift"):
+        shown.add_column(column, justify="right")
+    for bucket in table.buckets:
+        style = "yellow" if abs(bucket.drift) > threshold else "green"
+        shown.add_row(
+            escape(bucket.name),
+            f"{bucket.value:,.2f}",
+            f"{bucket.weight:.1f} %",
+            f"{bucket.target:g} %",
+            f"[{style}]{bucket.drift:+.1f}[/]",
+        )
+    if table.unassigned:
+        shown.add_row("[yellow]No rule[/]", f"{table.unassigned:,.2f}", "", "", "")
+    shown.add_row("Cash", f"{table.cash:,.2f}", f"{table.cash_weight:.1f} %", "", "")
+    return shown
+
+
+def think_screen(state: State) -> RenderableType:
+    return Group(*_lessons(state), *_decisions(state["plan"]))
+
+
+def _lessons(state: State) -> Iterator[RenderableType]:
+    for lesson in state.get("lessons", ()):
+        yield Text.assemble(("Lesson ", "cyan"), (f"{lesson.learned_at:%Y-%m-%d}: ", "dim"), lesson.statement)
+
+
+def _decisions(plan: TradePlan) -> Iterator[RenderableType]:
+    yield Text(plan.summary)
+    author = "Rules" if plan.source == "rules" else plan.source
+    count = len(plan.trades)
+    yield Text(f"{author} made {count} trading decision{'' if count == 1 else 's'}", style="bold")
+    for trade in plan.trades:
+        yield Text.assemble("  ", _trade_words(trade.side, trade.quantity, trade.symbol), (f"  {trade.reason}", "dim"))
+
+
+def _trade_words(side: Side, quantity: int, symbol: str) -> Text:
+    return Text.assemble((f"{side.value:<4}", SIDE_STYLE[side]), f" {quantity} ", (symbol, "bold"))
+
+
+def act_screen(state: State) -> RenderableType:
+    verdicts, orders = state.get("verdicts", ()), state.get("orders", ())
+    parts: list[RenderableType] = []
+    for verdict in verdicts:
+        parts.extend(_verdict_lines(verdict))
+    if "approval" in state:
+        parts.append(Text("Approved." if state["approval"].granted else "Declined; nothing was sent."))
+    parts.extend(_order_line(order) for order in orders)
+    if not verdicts:
+        return Text("No orders were wanted.")
+    if orders:
+        done = sum(order.status is OrderStatus.FILLED for order in orders)
+        parts.append(Text(f"Completed {done}/{len(verdicts)} trades", style="bold"))
+    return Group(*parts)
+
+
+def _verdict_lines(verdict: Verdict) -> Iterator[RenderableType]:
+    price = "" if verdict.limit_price is None else f" at limit {verdict.limit_price:,.2f}"
+    trade = _trade_words(verdict.side, verdict.quantity, verdict.symbol)
+    passed = sum(check.passed is True for check in verdict.checks)
+    mark = ("passed", "green") if verdict.passed else ("refused", "red")
+    yield Text.assemble("Guard ", mark, "  ", trade, price, (f"  {passed} of {len(verdict.checks)} checks", "dim"))
+    for check in verdict.failures:
+        outcome = "failed" if check.passed is False else "not evaluated"
+        yield Text.assemble("    ", (f"{check.rule} {outcome}: ", "red"), check.why)
+
+
+def _order_line(order: OrderRecord) -> RenderableType:
+    line = Text.assemble("Order ", (order.status.value, STATUS_STYLE[order.status]), "  ")
+    line.append_text(_trade_words(order.side, order.quantity, order.symbol))
+    if order.average_price is not None and order.filled_quantity:
+        commission = f", commission {order.commission:.2f}" if order.commission is not None else ""
+        line.append(f"  {order.filled_quantity:f} filled at {order.average_price:,.2f}{commission}")
+    if order.message:
+        line.append(f"  {order.message}", style="yellow")
+    return line
+
+
+def reflect_screen(state: State) -> RenderableType:
+    reflection = state["reflection"]
+    parts: list[RenderableType] = []
+    if state.get("orders"):
+        parts.append(_before_and_after(reflection))
+    parts.extend(Text.assemble(("Lesson ", "cyan"), lesson) for lesson in reflection.lessons_learned)
+    parts.extend(Text.assemble(("Next ", "cyan"), action) for action in reflection.next_actions)
+    return Group(*parts)
+
+
+def _before_and_after(reflection: Reflection) -> Table:
+    table = Table("Drift, % points", box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("before", justify="right")
+    table.add_column("after", justify="right")
+    for name, before in reflection.drift_before.items():
+        after = reflection.drift_after.get(name)
+        table.add_row(escape(name), f"{before:+.2f}", "-" if after is None else f"{after:+.2f}")
+    return table
+
+
+def approval_screen(orders: tuple[ApprovedOrder, ...]) -> RenderableType:
+    lines = [
+        Text.assemble(
+            "  ", _trade_words(order.side, order.quantity, order.symbol), f" at limit {order.limit_price:,.2f}"
+        )
+        for order in orders
+    ]
+    return Group(Text("The guard let these orders through; they wait for your approval:", style="bold"), *lines)

@@ -1,0 +1,135 @@
+"""The trace of a run: panels with a live status line on a terminal, plain lines everywhere else.
+
+Both say the same; only the frame differs. With `--json` the trace is talk and goes to stderr, and stdout carries the
+record alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, RenderableType
+from rich.panel import Panel
+from rich.prompt import Confirm
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+    from graph.record import Approval, RunRecord
+    from graph.runner import Event, StepFinished
+    from portfolio.models import ApprovedOrder
+
+TITLES = {
+    "sense": ("🔍", "SENSE", "Gathering market and portfolio data"),
+    "think": ("🧠", "THINK", "Analyzing data and making decisions"),
+    "act": ("⚡", "ACT", "Checking and executing the decisions"),
+    "reflect": ("🤔", "REFLECT", "Analyzing results and logging outcomes"),
+}
+PLAIN_WIDTH = 120
+
+
+class Trace:
+    """Shows one run on `console`; `as_json` prints the record on stdout at the end."""
+
+    def __init__(self, console: Console, *, as_json: bool, interactive: bool) -> None:
+        self._console = console
+        self._as_json = as_json
+        self._interactive = interactive and console.is_terminal and not as_json
+        self._status = console.status("") if console.is_terminal else None
+        self._step = ""
+        self._began = 0.0
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """While the libraries load."""
+        self._busy("Starting")
+        yield
+
+    def headline(self, run_id: str, settings: Settings) -> None:
+        broker = settings.mcp_url or "embedded simulated broker"
+        mode = "paper trading" if settings.paper_trading else "LIVE TRADING"
+        line = Text.assemble(("Smart Trading Agent", "bold"), f"  {mode} · {settings.strategy} strategy · {broker}")
+        self._console.print(line.append(f" · run {run_id}", style="dim"))
+
+    def show(self, event: Event, settings: Settings) -> None:
+        from graph.runner import Progress, StepFinished, StepStarted  # noqa: PLC0415  (loaded by now, not before)
+
+        match event:
+            case StepStarted(step):
+                self._step, self._began = step, time.monotonic()
+                self._busy(TITLES[step][2])
+            case Progress(text):
+                self._busy(text)
+            case StepFinished():
+                self._finish_step(event, settings)
+
+    def _busy(self, text: str) -> None:
+        if self._status is None:
+            return
+        name = TITLES[self._step][1] if self._step else ""
+        elapsed = f" {time.monotonic() - self._began:.0f} s" if self._step else ""
+        self._status.update(f"[bold]{name}[/] {text} …{elapsed}")
+        self._status.start()
+
+    def _finish_step(self, event: StepFinished, settings: Settings) -> None:
+        icon, name, what = TITLES[event.step]
+        body = _screen(event, settings)
+        if self._console.is_terminal:
+            title = f"{icon} [bold]{name}[/] [dim]{event.seconds:.1f} s[/]"
+            self._console.print(Panel(body, title=title, title_align="left", border_style="blue", padding=(0, 1)))
+        else:
+            self._console.print(f"{name}: {what} ({event.seconds:.1f} s)")
+            self._console.print(body)
+
+    def ask(self, orders: tuple[ApprovedOrder, ...]) -> Approval | None:
+        """The person's answer; None when nobody is there to ask."""
+        from cli.screens import approval_screen  # noqa: PLC0415
+        from graph.record import Approval  # noqa: PLC0415
+
+        self.stop()
+        self._console.print(approval_screen(orders))
+        if not self._interactive:
+            return None
+        return Approval(granted=Confirm.ask("Send them?", console=self._console, default=False), why="asked on screen")
+
+    def finish(self, record: RunRecord) -> None:
+        self.stop()
+        style = "green" if record.outcome in ("traded", "nothing_to_do") else "yellow"
+        self._console.print(Text(record.message, style=style))
+        if self._as_json:
+            sys.stdout.write(record.model_dump_json(indent=2) + "\n")
+
+    def refuse(self, sentence: str) -> None:
+        """Why the run could not even begin."""
+        self.stop()
+        self._console.print(Text(sentence, style="red"), soft_wrap=True)
+
+    def stop(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+
+def trace_for(*, as_json: bool, interactive: bool) -> Trace:
+    stream: dict[str, Any] = {"stderr": as_json, "highlight": False, "soft_wrap": False}
+    console = Console(**stream)
+    if not console.is_terminal:
+        console = Console(**stream, width=PLAIN_WIDTH)
+    return Trace(console, as_json=as_json, interactive=interactive)
+
+
+def _screen(event: StepFinished, settings: Settings) -> RenderableType:
+    from cli import screens  # noqa: PLC0415  (it needs the graph's facts, which are loaded by now)
+
+    match event.step:
+        case "sense":
+            return screens.sense_screen(event.state, settings)
+        case "think":
+            return screens.think_screen(event.state)
+        case "act":
+            return screens.act_screen(event.state)
+        case _:
+            return screens.reflect_screen(event.state)

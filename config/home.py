@@ -1,0 +1,98 @@
+"""The one folder that holds everything the agent keeps.
+
+Only the owner may look into it, since it tells what somebody owns. This module imports nothing heavy: a light command
+such as `halt` needs the folder and no settings.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from config.problems import ConfigError, Problem, shown
+
+HOME_VARIABLE = "SMART_AGENT_HOME"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The files below `root`; naming one does not make it."""
+
+    root: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.root / "config.json"
+
+    @property
+    def database(self) -> Path:
+        """Orders and runs."""
+        return self.root / "agent.db"
+
+    @property
+    def checkpoints(self) -> Path:
+        """LangGraph's checkpoints, apart from `database` so that neither waits for the other's lock."""
+        return self.root / "checkpoints.db"
+
+    @property
+    def memory(self) -> Path:
+        """LangGraph's store: lessons."""
+        return self.root / "memory.db"
+
+    @property
+    def reflections(self) -> Path:
+        return self.root / "reflections"
+
+    @property
+    def simulated(self) -> Path:
+        """What the simulated broker remembers between runs."""
+        return self.root / "simulated"
+
+    def log_file(self, name: str) -> Path:
+        """Where the setting `log_file` points; its folder need not exist yet."""
+        return self.root / name
+
+    def find_config(self, override: Path | None) -> Path | None:
+        """`override`, else the home's own config file, else None: the defaults and the environment are enough."""
+        if override is not None:
+            return override
+        # A dangling link counts as a file: reading it fails loudly, where ignoring it would trade with the defaults.
+        return self.config_file if os.path.lexists(self.config_file) else None
+
+    def create(self) -> None:
+        """Make the folder and those inside it, for the owner alone; raises `ConfigError` if that is not possible."""
+        try:
+            for folder in (self.root, self.reflections, self.simulated):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise self.unusable(getattr(error, "strerror", None) or str(error)) from None
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise self.unusable("no permission to write there")
+
+    def unusable(self, why: str) -> ConfigError:
+        return ConfigError(
+            [
+                Problem(
+                    "home",
+                    shown(str(self.root)),
+                    f"--home or {HOME_VARIABLE}",
+                    f"the folder cannot be used ({why}), and without it nothing is remembered",
+                    "Name a folder you may write to",
+                )
+            ]
+        )
+
+
+def find_home(override: Path | None, environ: Mapping[str, str]) -> Home:
+    """The home `override` names, else SMART_AGENT_HOME, else the platform's folder for such data."""
+    named = override or (Path(text) if (text := environ.get(HOME_VARIABLE, "").strip()) else None)
+    if named is None:
+        return Home(user_data_path("smart-trading-agent", appauthor=False))
+    try:
+        return Home(named.expanduser().absolute())
+    except RuntimeError:
+        raise Home(named).unusable("nobody knows whose home folder ~ is") from None

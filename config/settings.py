@@ -1,0 +1,189 @@
+"""Every value a person may set, with its default, unit and range; frozen once read.
+
+Only what is passed in counts. The library's own readers of the process environment, of `.env` files and of secret
+folders are off, because a value must be traceable to a source that `config.load` can name.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config.problems import looks_secret
+from config.rules import Flag, NotTruth, Number, Share, TradingRule, refuse_conflicts, ticker, wrong
+from config.strategy import DEFAULT_STRATEGY, shipped_rules
+
+__all__ = ["Settings", "TradingRule"]
+
+LIVE_ACCOUNT = re.compile(r"[A-CE-Z][A-Z]{0,3}\d{4,12}")
+NOT_IN_A_PATH = re.compile(r'[\\:*?"<>|]')
+
+
+def checked_url(url: str) -> str:
+    """The address of an MCP server, without anything secret in it: an address is shown and logged."""
+    instead = 'Write an address such as "http://127.0.0.1:8001/mcp", or null for the embedded simulated broker'
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+        parts = urlsplit("")
+    if not usable or not url.isprintable() or " " in url:
+        raise wrong("this is not an http or https address of a server", instead)
+    if "@" in parts.netloc or any(looks_secret(name) for name, _ in parse_qsl(parts.query)):
+        raise wrong("an address is shown and logged, so it must not hold a name, password or key", instead)
+    return url
+
+
+def checked_log_file(name: str) -> str:
+    """A path below the home folder; the ending keeps it off the databases and the configuration."""
+    path = PurePosixPath(name)
+    inside = not path.is_absolute() and ".." not in path.parts and path.stem != ".log"
+    if not inside or path.suffix != ".log" or NOT_IN_A_PATH.search(name) or not name.isprintable():
+        raise wrong(
+            "the log is kept inside the home folder, in a file that ends in .log",
+            'Write a name such as "trading_log.log", without a leading slash and without ".."',
+        )
+    return str(path)
+
+
+def checked_live_account(account: str) -> str:
+    if not LIVE_ACCOUNT.fullmatch(account):
+        raise wrong(
+            "this is not the id of a live account (ids of paper accounts begin with D and need no confirmation)",
+            'Write the account id as IB shows it, such as "U1234567", or null',
+        )
+    return account
+
+
+def checked_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise wrong(
+            "a key is one word of plain characters", "Copy the key again, without quotes, spaces or line breaks"
+        )
+    return key
+
+
+def upper_case(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+Dollars = Annotated[Decimal, NotTruth, Field(ge=1, le=1_000_000_000)]
+Count = Annotated[int, NotTruth, Field(ge=1, le=10_000)]
+Seconds = Annotated[int, NotTruth, Field(ge=1)]
+Hours = Annotated[Number, Field(le=8760)]
+
+
+class Settings(BaseSettings):
+    """What the agent may do and how; money in USD, shares and thresholds in %, see docs/configuration.md."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True, validate_default=True
+    )
+
+    risk_threshold: Dollars = Decimal(1000)
+    paper_trading: Flag = True
+    trading_rules: Annotated[tuple[TradingRule, ...], AfterValidator(refuse_conflicts)] = Field(
+        default_factory=lambda: shipped_rules(DEFAULT_STRATEGY)
+    )
+    strategy: str = DEFAULT_STRATEGY
+    mcp_url: Annotated[str, AfterValidator(checked_url)] | None = None
+    max_positions: Count = 50
+    loop_interval_hours: Annotated[Hours, Field(ge=0.1)] = 24.0
+    enable_continuous_loop: Flag = False
+    max_trade_value: Dollars = Decimal(10000)
+    max_portfolio_change: Share = 5.0
+    require_whatif: Flag = True
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper_case)] = "INFO"
+    save_reflections: Flag = True
+    log_file: Annotated[str, AfterValidator(checked_log_file)] = "trading_log.log"
+    openai_api_key: Annotated[SecretStr, AfterValidator(checked_key)] | None = None
+    rebalance_threshold: Share = 5.0
+    min_cash: Annotated[Number, Field(ge=0, lt=100)] = 1.0
+    max_daily_loss: Share = 5.0
+    max_orders_per_day: Count = 20
+    reversal_cooldown_hours: Annotated[Hours, Field(ge=0)] = 24.0
+    max_quote_age_seconds: Annotated[Seconds, Field(le=86_400)] = 900
+    max_spread: Share = 1.0
+    price_collar: Share = 1.0
+    limit_offset: Annotated[Number, Field(ge=0, le=100)] = 0.1
+    fill_timeout_seconds: Annotated[Seconds, Field(le=3600)] = 30
+    live_account_confirmed: Annotated[str, AfterValidator(checked_live_account)] | None = None
+    require_approval: Literal["never", "always"] = "never"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  (the library passes all five by name)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+    @field_validator("max_trade_value")
+    @classmethod
+    def covers_risk_threshold(cls, most: Decimal, info: ValidationInfo) -> Decimal:
+        risk: Decimal | None = info.data.get("risk_threshold")
+        if risk is not None and risk > most:
+            raise wrong(
+                f"risk_threshold ({risk} USD) is above max_trade_value ({most} USD), which bounds every order",
+                f"Lower risk_threshold to at most {most}, or raise max_trade_value to at least {risk}",
+                against="risk_threshold",
+            )
+        return most
+
+    @field_validator("require_whatif")
+    @classmethod
+    def asks_before_real_money(cls, required: bool, info: ValidationInfo) -> bool:  # noqa: FBT001  (pydantic calls it)
+        if not required and info.data.get("paper_trading") is False:
+            raise wrong(
+                "with a live account every order is previewed (paper_trading is false)",
+                "Write true, or set paper_trading to true",
+            )
+        return required
+
+    @field_validator("limit_offset")
+    @classmethod
+    def stays_inside_collar(cls, offset: float, info: ValidationInfo) -> float:
+        collar: float | None = info.data.get("price_collar")
+        if collar is not None and offset > collar:
+            raise wrong(
+                f"prices {offset:g} % beyond the quote would fail price_collar ({collar:g} %): nothing would trade",
+                f"Lower limit_offset to at most {collar:g}, or raise price_collar to at least {offset:g}",
+                against="price_collar",
+            )
+        return offset
+
+    @property
+    def rules(self) -> tuple[TradingRule, ...]:
+        """The enabled rules."""
+        return tuple(rule for rule in self.trading_rules if rule.enabled)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols of the enabled rules, in the order they are written."""
+        return tuple(symbol for rule in self.rules for symbol in rule.symbols)
+
+    def rule_of(self, symbol: str) -> TradingRule | None:
+        """The enabled rule that names `symbol`; None for a symbol that may only be sold."""
+        wanted = ticker(symbol)
+        return next((rule for rule in self.rules if wanted in rule.symbols), None)
+
+    def document(self) -> dict[str, Any]:
+        """Every value as a config file holds it: money as numbers, and no secret whether set or not."""
+        values = self.model_dump(mode="python")
+        plain = {key: as_number(value) if isinstance(value, Decimal) else value for key, value in values.items()}
+        return {**plain, "openai_api_key": None}
+
+
+def as_number(money: Decimal) -> int | float:
+    return int(money) if money == money.to_integral_value() else float(money)

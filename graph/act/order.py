@@ -1,0 +1,94 @@
+"""ACT, third: send what was approved, one order after the other, and follow each to its end.
+
+The intent is on disk before an order leaves. An answer that does not come leaves the order UNKNOWN, never failed, and
+nothing more is sent: what is out there must be known first.
+"""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from brokers.errors import BrokerError, OutcomeUnknown, Terminal
+from graph.failure import describe
+from graph.reconcile import record_of, unknown
+from graph.state import Context, State
+from portfolio.models import ApprovedOrder, BrokerOrder, OrderRecord, OrderStatus
+
+LOOKS_A_SECOND = 4
+
+
+async def order(state: State, runtime: Runtime[Context]) -> State:
+    context = runtime.context
+    records: list[OrderRecord] = []
+    for approved in state["approved"]:
+        try:
+            await _prove_account(approved, context)
+        except BrokerError as error:
+            # Raising would lose what is already done; the failure travels beside it.
+            return {"orders": tuple(records), "failure": describe("order", error)}
+        runtime.stream_writer(f"sending {approved.side} {approved.quantity} {approved.symbol}")
+        context.journal.intend(state["run_id"], approved, state["snapshot"].as_of)
+        record = await _execute(approved, runtime)
+        context.journal.settle(record)
+        records.append(record)
+        if record.status is OrderStatus.UNKNOWN:
+            break
+    return {"orders": tuple(records)}
+
+
+async def _prove_account(approved: ApprovedOrder, context: Context) -> None:
+    """The session may have changed hands since sense: the account must still be the one the guard judged.
+
+    Raises:
+        Terminal: the broker no longer shows that account; nothing more is sent.
+    """
+    shown = {account.account_id for account in await context.reader.accounts()}
+    if approved.account_id not in shown:
+        raise Terminal(
+            f"{approved.symbol}: the broker now shows {', '.join(sorted(shown)) or 'no account'} instead of "
+            f"{approved.account_id}; no more orders were sent. Check who is logged in, and run again."
+        )
+
+
+async def _execute(approved: ApprovedOrder, runtime: Runtime[Context]) -> OrderRecord:
+    context = runtime.context
+    try:
+        await context.desk.place(approved)
+        return await _follow(approved, runtime)
+    except OutcomeUnknown as error:
+        return await _look_once(approved, context, str(error))
+    except BrokerError as error:
+        return unknown(approved, f"{approved.symbol}: sent, and then lost sight of ({error})")
+
+
+async def _look_once(approved: ApprovedOrder, context: Context, why: str) -> OrderRecord:
+    """After a failed send the broker's books may still tell; without them the order stays UNKNOWN."""
+    try:
+        known = await context.reader.order_status(approved.account_id, approved.client_order_id)
+    except BrokerError:
+        return unknown(approved, why)
+    return record_of(approved, known) if known else unknown(approved, why)
+
+
+async def _follow(approved: ApprovedOrder, runtime: Runtime[Context]) -> OrderRecord:
+    """Look at the order until it is final; at the deadline cancel what is left, and look once more."""
+    context = runtime.context
+    for look in range(context.settings.fill_timeout_seconds * LOOKS_A_SECOND):
+        known = await _books(approved, context)
+        if not known.status.is_working:
+            return record_of(approved, known)
+        runtime.stream_writer(f"{approved.symbol}: {known.filled_quantity} of {approved.quantity} filled")
+        if look:
+            await context.pause(1 / LOOKS_A_SECOND)
+    known = await _books(approved, context)
+    if known.status.is_working:
+        await context.desk.cancel(approved.account_id, known.order_id)
+        known = await _books(approved, context)
+    return record_of(approved, known)
+
+
+async def _books(approved: ApprovedOrder, context: Context) -> BrokerOrder:
+    known = await context.reader.order_status(approved.account_id, approved.client_order_id)
+    if known is None:
+        raise Terminal("the broker's books do not show it")
+    return known

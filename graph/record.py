@@ -1,0 +1,133 @@
+"""What a run leaves behind: its reflection, its lesson for the next run, and the RunRecord that is a public interface.
+
+The keys of `RunRecord` are promised to scripts (docs/run-record.schema.json); keys may be added, none renamed.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from portfolio.drift import DriftTable
+from portfolio.models import DataCheck, Fact, OrderRecord, TradePlan, Utc, Verdict
+
+
+class Outcome(StrEnum):
+    """How a run ended, in one word; the command line turns it into an exit code."""
+
+    TRADED = "traded"
+    NOTHING_TO_DO = "nothing_to_do"
+    NOTHING_APPROVED = "nothing_approved"
+    NOTHING_FILLED = "nothing_filled"
+    DECLINED = "declined"
+    MARKET_CLOSED = "market_closed"
+    WAITING_FOR_APPROVAL = "waiting_for_approval"
+    DATA_UNFIT = "data_unfit"
+    UNREACHABLE = "unreachable"
+    ORDER_UNKNOWN = "order_unknown"
+    FAILED = "failed"
+
+
+class Failure(Fact):
+    """Why a run could not go on: the step it broke in and one sentence for the investor."""
+
+    step: str
+    outcome: Outcome
+    message: str
+
+
+class Approval(Fact):
+    """A person's answer to the orders the guard let through."""
+
+    granted: bool
+    why: str = ""
+
+
+class Lesson(Fact):
+    """What one run wants the next to know: a statement and the figures it rests on."""
+
+    run_id: str
+    learned_at: Utc
+    statement: str
+    evidence: dict[str, str]
+
+
+class Reflection(Fact):
+    """Intended against done. Values in USD, allocations and drift in % of net liquidation and % points."""
+
+    run_id: str
+    reflected_at: Utc
+    portfolio_value_before: Decimal | None
+    portfolio_value_after: Decimal | None
+    decisions_made: int
+    trades_executed: int
+    successful_trades: int
+    total_trade_value: Decimal
+    commissions: Decimal
+    lessons_learned: tuple[str, ...]
+    next_actions: tuple[str, ...]
+    current_allocations: dict[str, float]
+    drift_before: dict[str, float]
+    drift_after: dict[str, float]
+    failure: str | None = None
+
+
+class PositionLine(Fact):
+    symbol: str
+    quantity: Decimal
+    average_cost: Decimal
+    market_price: Decimal | None
+    market_value: Decimal | None
+
+
+class SnapshotLine(Fact):
+    net_liquidation: Decimal
+    cash: Decimal
+    positions: tuple[PositionLine, ...]
+    data_quality: tuple[DataCheck, ...]
+    drift: DriftTable
+
+
+class Usage(Fact):
+    """What the language model cost this run; zeros when none was asked."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    model_calls: int = 0
+
+
+class Timings(Fact):
+    """Wall seconds of each step; None for a step that did not run."""
+
+    sense: float | None = None
+    think: float | None = None
+    act: float | None = None
+    reflect: float | None = None
+
+
+class RunRecord(Fact):
+    """One run from beginning to end. Money in USD; times in UTC; `as_of` is the broker's clock when it was read."""
+
+    run_id: str
+    mode: str
+    account: str | None
+    strategy: str
+    started_at: Utc
+    finished_at: Utc
+    as_of: Utc | None
+    outcome: Outcome
+    message: str
+    snapshot: SnapshotLine | None
+    lessons: tuple[Lesson, ...]
+    plan: TradePlan | None
+    verdicts: tuple[Verdict, ...]
+    orders: tuple[OrderRecord, ...]
+    reflection: Reflection | None
+    usage: Usage
+    timings: Timings
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a RunRecord as it is printed."""
+    return RunRecord.model_json_schema(mode="serialization")

@@ -1,0 +1,159 @@
+"""REFLECT: compare what was intended with what was done, write it down, and leave the next run a lesson.
+
+It runs after every outcome, a failed run's too, and must not fail a run that already traded: what it cannot read it
+leaves out.
+"""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from pathlib import Path
+
+from langgraph.runtime import Runtime
+
+from brokers.errors import BrokerError
+from config.settings import Settings
+from graph.memory import remember
+from graph.record import Lesson, Reflection
+from graph.sense import read_snapshot
+from graph.state import Context, State
+from portfolio.drift import drift_table
+from portfolio.models import OrderRecord, OrderStatus, PortfolioSnapshot
+
+
+async def reflect(state: State, runtime: Runtime[Context]) -> State:
+    context = runtime.context
+    after = await _look_again(state, context)
+    reflection = _reflection(state, after, context)
+    if context.settings.save_reflections:
+        write_reflection(reflection, context.reflections)
+    snapshot = state.get("snapshot")
+    if runtime.store and snapshot:
+        lesson = Lesson(
+            run_id=state["run_id"],
+            learned_at=snapshot.as_of,
+            statement=" ".join(reflection.lessons_learned),
+            evidence=_evidence(reflection),
+        )
+        await remember(runtime.store, snapshot.account.account_id, lesson)
+    return {"reflection": reflection} if after is None else {"reflection": reflection, "snapshot_after": after}
+
+
+async def _look_again(state: State, context: Context) -> PortfolioSnapshot | None:
+    """The account after the orders; where none was sent it is as it was, and where it cannot be read, None."""
+    before = state.get("snapshot")
+    if before is None or not state.get("orders"):
+        return before
+    try:
+        return await read_snapshot(before.account, context.reader, context.settings)
+    except BrokerError:
+        return None
+
+
+def _reflection(state: State, after: PortfolioSnapshot | None, context: Context) -> Reflection:
+    before, orders = state.get("snapshot"), state.get("orders", ())
+    failure, settings = state.get("failure"), context.settings
+    drift_before, drift_after = _drift(before, settings), _drift(after, settings)
+    return Reflection(
+        run_id=state["run_id"],
+        reflected_at=context.clock(),
+        portfolio_value_before=before.summary.net_liquidation if before else None,
+        portfolio_value_after=after.summary.net_liquidation if after else None,
+        decisions_made=len(state["plan"].trades) if "plan" in state else 0,
+        trades_executed=sum(order.filled_quantity > 0 for order in orders),
+        successful_trades=sum(order.status is OrderStatus.FILLED for order in orders),
+        total_trade_value=sum((_traded(order) for order in orders), Decimal("0.00")),
+        commissions=sum((order.commission or Decimal(0) for order in orders), Decimal("0.00")),
+        lessons_learned=_lessons(state, drift_before, drift_after),
+        next_actions=_next_actions(state, drift_after, settings),
+        current_allocations=_allocations(after, settings),
+        drift_before=drift_before,
+        drift_after=drift_after,
+        failure=failure.message if failure else None,
+    )
+
+
+def _traded(order: OrderRecord) -> Decimal:
+    return order.filled_quantity * (order.average_price or Decimal(0))
+
+
+def _drift(snapshot: PortfolioSnapshot | None, settings: Settings) -> dict[str, float]:
+    if snapshot is None:
+        return {}
+    return {bucket.name: round(bucket.drift, 2) for bucket in drift_table(snapshot, settings).buckets}
+
+
+def _allocations(snapshot: PortfolioSnapshot | None, settings: Settings) -> dict[str, float]:
+    if snapshot is None:
+        return {}
+    return {bucket.name: round(bucket.weight, 2) for bucket in drift_table(snapshot, settings).buckets}
+
+
+def _lessons(state: State, before: dict[str, float], after: dict[str, float]) -> tuple[str, ...]:
+    failure = state.get("failure")
+    if failure:
+        return (f"The run broke off in {failure.step}: {failure.message}",)
+    orders, verdicts = state.get("orders", ()), state.get("verdicts", ())
+    lessons = []
+    if "plan" in state and not state["plan"].trades:
+        lessons.append(state["plan"].summary)
+    for verdict in verdicts:
+        if not verdict.passed:
+            rules = ", ".join(check.rule for check in verdict.failures)
+            lessons.append(f"The guard refused {verdict.side} {verdict.quantity} {verdict.symbol} on {rules}.")
+    filled = [order for order in orders if order.status is OrderStatus.FILLED]
+    if orders:
+        lessons.append(f"Filled {len(filled)} of {len(orders)} orders.")
+        lessons.extend(f"{order.symbol}: {order.message}" for order in orders if order not in filled and order.message)
+        lessons.append(f"Total drift went from {_total(before):.1f} to {_total(after):.1f} points.")
+    return tuple(lessons) or ("The market was closed; nothing was planned.",)
+
+
+def _next_actions(state: State, after: dict[str, float], settings: Settings) -> tuple[str, ...]:
+    snapshot, failure = state.get("snapshot"), state.get("failure")
+    if failure:
+        return ("Mend what the message names, then run again.",)
+    if snapshot and not snapshot.session.is_open:
+        return (f"Run again after {snapshot.session.opens_at:%Y-%m-%d %H:%M} UTC, when the market opens.",)
+    unknown = [order.symbol for order in state.get("orders", ()) if order.status is OrderStatus.UNKNOWN]
+    if unknown:
+        return (f"Look in the broker's own screens for the order on {', '.join(unknown)}, then run again.",)
+    off = [f"{name} ({drift:+.1f})" for name, drift in after.items() if abs(drift) > settings.rebalance_threshold]
+    if off:
+        return (f"Run again tomorrow: {', '.join(off)} points off target.",)
+    return ("Nothing to do until a bucket drifts again.",)
+
+
+def _total(drift: dict[str, float]) -> float:
+    return sum(abs(points) for points in drift.values())
+
+
+def _evidence(reflection: Reflection) -> dict[str, str]:
+    return {
+        "total_trade_value": str(reflection.total_trade_value),
+        "commissions": str(reflection.commissions),
+        "drift_before": f"{_total(reflection.drift_before):.2f}",
+        "drift_after": f"{_total(reflection.drift_after):.2f}",
+    }
+
+
+def write_reflection(reflection: Reflection, folder: Path) -> Path:
+    """Write reflection_YYYYMMDD_HHMMSS.json, whole or not at all, never over an older one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"reflection_{reflection.reflected_at:%Y%m%d_%H%M%S}"
+    draft = folder / f".{reflection.run_id}.tmp"
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(reflection.model_dump_json(indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    number = 0
+    while True:
+        target = folder / (f"{stem}_{number}.json" if number else f"{stem}.json")
+        try:
+            os.link(draft, target)
+        except FileExistsError:
+            number += 1
+            continue
+        draft.unlink()
+        return target

@@ -1,0 +1,128 @@
+"""SENSE: read the account and its market, settle what earlier runs left open, and say whether the data can be trusted.
+
+Reads that do not depend on each other go out together. A symbol without a contract or a quote costs that symbol; a
+fact the whole run stands on, missing or contradictory, makes the data unfit and the run trades nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+from langgraph.runtime import Runtime
+
+from brokers.errors import Terminal
+from config.settings import Settings
+from graph.reconcile import settle_earlier_orders
+from graph.state import Context, State
+from portfolio.models import Account, AccountSummary, Contract, DataCheck, PortfolioSnapshot, Position, Quote
+from portfolio.percent import in_percent
+from tools.account import AccountReader
+
+# Positions and the summary are read at slightly different moments, so they may differ by a little of net liquidation.
+MOST_GROSS_GAP = Decimal(2)
+
+
+async def sense(state: State, runtime: Runtime[Context]) -> State:  # noqa: ARG001  (the graph passes both)
+    context = runtime.context
+    account = await _the_account(context.reader)
+    runtime.stream_writer("settling earlier orders")
+    await settle_earlier_orders(account.account_id, context)
+    runtime.stream_writer("reading the account and its market")
+    snapshot = await read_snapshot(account, context.reader, context.settings)
+    if snapshot.fit_to_trade:
+        context.journal.open_day(account.account_id, snapshot.as_of, snapshot.summary.net_liquidation)
+    return {"snapshot": snapshot}
+
+
+async def _the_account(reader: AccountReader) -> Account:
+    accounts = await reader.accounts()
+    if len(accounts) != 1:
+        named = ", ".join(account.account_id for account in accounts) or "none"
+        raise Terminal(
+            f"The broker shows {len(accounts)} accounts ({named}), and exactly one is expected; nothing was traded. "
+            "Log in with a user who has one account."
+        )
+    return accounts[0]
+
+
+async def read_snapshot(account: Account, reader: AccountReader, settings: Settings) -> PortfolioSnapshot:
+    """The account and the market of every symbol held or named by an enabled rule, read now."""
+    summary, positions, open_orders, session = await asyncio.gather(
+        reader.summary(account.account_id),
+        reader.positions(account.account_id),
+        reader.open_orders(account.account_id),
+        reader.session(settings.symbols[0]),
+    )
+    held = [position.symbol for position in positions if position.quantity != 0]
+    symbols = list(dict.fromkeys([*settings.symbols, *held]))
+    found = await asyncio.gather(*(_contract(symbol, reader) for symbol in symbols))
+    contracts = {symbol: contract for symbol, contract in zip(symbols, found, strict=True) if contract}
+    by_conid = await reader.quotes(contract.conid for contract in contracts.values())
+    quotes = {symbol: by_conid[contract.conid] for symbol, contract in contracts.items() if contract.conid in by_conid}
+    return PortfolioSnapshot(
+        account=account,
+        summary=summary,
+        positions=positions,
+        contracts=contracts,
+        quotes=quotes,
+        open_orders=open_orders,
+        session=session,
+        data_quality=_data_quality(account, summary, positions, quotes, symbols, settings),
+    )
+
+
+async def _contract(symbol: str, reader: AccountReader) -> Contract | None:
+    """The symbol's contract; None when the broker knows none."""
+    try:
+        return await reader.find_contract(symbol)
+    except Terminal:
+        return None
+
+
+def _data_quality(
+    account: Account,
+    summary: AccountSummary,
+    positions: tuple[Position, ...],
+    quotes: dict[str, Quote],
+    symbols: list[str],
+    settings: Settings,
+) -> tuple[DataCheck, ...]:
+    return (
+        _account_kind(account, settings),
+        _positions_add_up(summary, positions),
+        _all_in_dollars(summary, positions),
+        _everything_quoted(quotes, symbols),
+    )
+
+
+def _account_kind(account: Account, settings: Settings) -> DataCheck:
+    """A live account with paper wanted is planned for and never sent to, so here only the opposite is unfit."""
+    unfit = account.is_paper and not settings.paper_trading
+    wanted = "paper" if settings.paper_trading else "live"
+    connected = "paper" if account.is_paper else "live"
+    why = f"{account.account_id} is a {connected} account, {wanted} trading is configured"
+    return DataCheck(name="account_kind", passed=not unfit, required=True, why=why)
+
+
+def _positions_add_up(summary: AccountSummary, positions: tuple[Position, ...]) -> DataCheck:
+    unpriced = [position.symbol for position in positions if position.market_value is None and position.quantity]
+    if unpriced or summary.net_liquidation <= 0:
+        why = f"no market value for {', '.join(unpriced)}" if unpriced else "net liquidation is not positive"
+        return DataCheck(name="positions_add_up", passed=False, required=True, why=why)
+    gross = sum((abs(position.market_value or Decimal(0)) for position in positions), Decimal(0))
+    gap = in_percent(abs(gross - summary.gross_position_value), summary.net_liquidation)
+    why = f"positions sum to {gross:,.2f} USD, the account says {summary.gross_position_value:,.2f} USD"
+    return DataCheck(name="positions_add_up", passed=gap <= MOST_GROSS_GAP, required=True, why=why)
+
+
+def _all_in_dollars(summary: AccountSummary, positions: tuple[Position, ...]) -> DataCheck:
+    foreign = sorted({summary.currency, *(position.currency for position in positions)} - {"USD"})
+    why = f"amounts in {', '.join(foreign)}" if foreign else "every amount is in USD"
+    return DataCheck(name="currency", passed=not foreign, required=True, why=why)
+
+
+def _everything_quoted(quotes: dict[str, Quote], symbols: list[str]) -> DataCheck:
+    missing = [symbol for symbol in symbols if symbol not in quotes]
+    why = f"no quote for {', '.join(missing)}: not traded" if missing else f"{len(symbols)} of {len(symbols)} symbols"
+    return DataCheck(name="quotes", passed=not missing, required=False, why=why)

@@ -1,0 +1,46 @@
+"""What travels between the nodes (`State`: serialisable facts) and what stays put (`Context`: live handles)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypedDict
+
+from config.settings import Settings
+from graph.journal import Journal
+from graph.record import Approval, Failure, Lesson, Reflection
+from portfolio.models import ApprovedOrder, OrderRecord, PortfolioSnapshot, TradePlan, Verdict
+from tools.account import AccountReader
+from tools.desk import OrderDesk
+
+
+class State(TypedDict, total=False):
+    """The facts of one run, in the order the steps add them; this is what a checkpoint holds."""
+
+    run_id: str
+    started_at: datetime
+    snapshot: PortfolioSnapshot
+    lessons: tuple[Lesson, ...]
+    plan: TradePlan
+    verdicts: tuple[Verdict, ...]
+    approved: tuple[ApprovedOrder, ...]
+    approval: Approval
+    orders: tuple[OrderRecord, ...]
+    failure: Failure
+    snapshot_after: PortfolioSnapshot
+    reflection: Reflection
+
+
+@dataclass(frozen=True)
+class Context:
+    """The live handles of one run. `clock` gives the wall time in UTC; `pause` waits that many seconds."""
+
+    settings: Settings
+    reader: AccountReader
+    desk: OrderDesk
+    journal: Journal
+    reflections: Path
+    clock: Callable[[], datetime]
+    pause: Callable[[float], Awaitable[None]]

@@ -1,0 +1,144 @@
+"""`smart-agent config …` as a person meets it: what it prints, writes, refuses, and how it exits."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import cli.config_commands
+from cli.config_commands import app
+from config.load import load_settings
+from config.settings import Settings
+
+KEY = "sk-test-0123456789abcdef"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def run(home: Path, *words: str, environ: Mapping[str, str] | None = None) -> Result:
+    unset = dict.fromkeys(["OPENAI_API_KEY", "MCP_URL", "PAPER_TRADING", "RISK_THRESHOLD", "LOG_LEVEL"])
+    return CliRunner().invoke(app, [*words, "--home", str(home)], env={**unset, **(environ or {})})
+
+
+def test_create_writes_every_key_and_nothing_changes_by_it(home: Path) -> None:
+    result = run(home, "create")
+    assert result.exit_code == 0
+    assert result.stdout.strip() == str(home / "config.json")
+    document = json.loads((home / "config.json").read_text())
+    assert document.keys() == Settings.model_fields.keys() - {"strategy"}
+    assert load_settings(file=home / "config.json", environ={}) == Settings()
+
+
+def test_create_never_writes_the_key_into_the_file(home: Path) -> None:
+    run(home, "create", environ={"OPENAI_API_KEY": KEY})
+    assert KEY not in (home / "config.json").read_text()
+
+
+def test_create_overwrites_only_when_told_to(home: Path) -> None:
+    run(home, "create")
+    (home / "config.json").write_text("mine")
+    refused = run(home, "create")
+    assert refused.exit_code == 2
+    assert "--force" in refused.stderr
+    assert (home / "config.json").read_text() == "mine"
+    assert run(home, "create", "--force").exit_code == 0
+    assert [path.name for path in home.glob("*") if path.is_file()] == ["config.json"]
+
+
+def test_create_writes_the_file_that_config_names(home: Path, tmp_path: Path) -> None:
+    assert run(home, "create", "--config", str(tmp_path / "mine.json")).exit_code == 0
+    assert (tmp_path / "mine.json").exists()
+    failed = run(home, "create", "--config", str(tmp_path / "no" / "such" / "folder.json"))
+    assert failed.exit_code == 2
+    assert "cannot be written" in failed.stderr
+
+
+def test_a_write_that_fails_leaves_nothing_behind(home: Path, tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    (target / "inside").mkdir(parents=True)
+    assert run(home, "create", "--force", "--config", str(target)).exit_code == 2
+    assert list(tmp_path.glob("tmp*")) == []
+
+
+def test_samples_are_valid_and_bear_the_names_of_their_strategies(home: Path) -> None:
+    assert run(home, "samples").exit_code == 0
+    for name in ("default", "conservative", "aggressive"):
+        assert load_settings(file=home / f"config_{name}.json", environ={}).strategy == name
+    assert not (home / "config.json").exists()
+
+
+def test_samples_write_nothing_if_one_of_them_exists(home: Path) -> None:
+    home.mkdir()
+    (home / "config_aggressive.json").write_text("mine")
+    assert run(home, "samples").exit_code == 2
+    assert [path.name for path in home.iterdir() if path.is_file()] == ["config_aggressive.json"]
+    assert (home / "config_aggressive.json").read_text() == "mine"
+
+
+def test_validate_says_valid(home: Path) -> None:
+    assert "no config file" in run(home, "validate").stdout
+    run(home, "create")
+    result = run(home, "validate")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "config.json: valid" in result.stdout
+
+
+def test_validate_lists_all_problems_on_stderr_and_exits_2(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "[bold]broken.json"
+    file.write_text(json.dumps({"min_cash": -1, "risk_treshold": 5, "[/red]": 1, "openai_api_key": KEY}))
+    result = run(home, "validate", str(file))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    for words in ("4 problems", "min_cash = -1", "risk_threshold", "[/red]", "OPENAI_API_KEY", "[bold]broken.json"):
+        assert words in result.stderr
+    assert KEY not in result.stderr
+
+
+def test_validate_looks_at_the_environment_too(home: Path) -> None:
+    result = run(home, "validate", environ={"SMART_AGENT_MAX_TRADE_VALU": "5"})
+    assert result.exit_code == 2
+    assert "SMART_AGENT_MAX_TRADE_VALUE" in result.stderr
+
+
+def test_show_names_the_source_of_each_value_and_hides_the_key(home: Path) -> None:
+    home.mkdir()
+    (home / "config.json").write_text('{"max_positions": 7}')
+    environ = {"RISK_THRESHOLD": "500", "OPENAI_API_KEY": KEY}
+    rows = json.loads(run(home, "show", "--json", environ=environ).stdout)
+    assert rows["max_positions"] == {"value": 7, "source": str(home / "config.json")}
+    assert rows["risk_threshold"] == {"value": 500, "source": "environment variable RISK_THRESHOLD"}
+    assert rows["min_cash"] == {"value": 1.0, "source": "the defaults"}
+    assert rows["openai_api_key"] == {"value": "set", "source": "environment variable OPENAI_API_KEY"}
+    assert rows.keys() == Settings.model_fields.keys()
+    table = run(home, "show", environ=environ)
+    assert KEY not in table.output
+    assert all(key in table.stdout for key in Settings.model_fields)
+
+
+def test_nothing_is_shown_of_a_broken_configuration(home: Path) -> None:
+    result = run(home, "show", "--json", environ={"RISK_THRESHOLD": "lots"})
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_reading_commands_leave_no_home_behind(home: Path) -> None:
+    run(home, "validate")
+    run(home, "show")
+    assert not home.exists()
+
+
+def test_the_commands_load_no_settings_library_until_one_runs() -> None:
+    """`smart-agent --help` mounts them, and must answer at once."""
+    project = Path(cli.config_commands.__file__).parents[1]
+    code = (
+        f"import sys; sys.path.insert(0, {str(project)!r}); import cli.config_commands; "
+        "print([name for name in ('pydantic', 'pydantic_settings', 'langchain_core', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,130 @@
+"""What the order tools answer: orders in the books, what-ifs, receipts, executions."""
+
+# ruff: noqa: N815 - the keys are the contract's, not ours
+
+from __future__ import annotations
+
+from portfolio.models import Utc
+from tools.rows.base import Number, Row
+
+
+class OrderRow(Row):
+    """An order in the broker's books; `orderRef` is its client order id.
+
+    `commission`, `message` and `submitted_at` come from our server only.
+    """
+
+    orderId: str
+    conid: int | None = None
+    symbol: str | None = None
+    side: str | None = None
+    orderType: str | None = None
+    quantity: Number | None = None
+    price: Number | None = None
+    auxPrice: Number | None = None
+    status: str | None = None
+    filled: Number | None = None
+    remaining: Number | None = None
+    avgPrice: Number | None = None
+    lastExecutionTime: str | None = None
+    orderRef: str | None = None
+    timeInForce: str | None = None
+    account: str | None = None
+    commission: Number | None = None
+    message: str | None = None
+    submitted_at: Utc | None = None
+
+
+class LiveOrders(Row):
+    orders: list[OrderRow]
+    count: int
+
+
+class OrderStatusResult(Row):
+    """`order` is None when the broker never saw an order under that id."""
+
+    client_order_id: str
+    order: OrderRow | None = None
+
+
+class ExecutionRow(Row):
+    execution_id: str
+    orderId: str
+    orderRef: str | None = None
+    conid: int
+    symbol: str
+    side: str
+    quantity: Number
+    price: Number
+    commission: Number
+    time: Utc
+    account: str
+
+
+class Executions(Row):
+    executions: list[ExecutionRow]
+    count: int
+
+
+class OrderEcho(Row):
+    """The order as it was asked for. Numbers here are JSON numbers, as the contract has them."""
+
+    conid: int
+    side: str
+    quantity: float
+    order_type: str
+    price: float | None = None
+
+
+class WhatIfRow(Row):
+    """Equity and margins AFTER the order.
+
+    The `_before` figures, `commission` and `amount` (the order's value, None for a market order) come from our server
+    only.
+    """
+
+    equity: Number | None = None
+    initial: Number | None = None
+    maintenance: Number | None = None
+    warn: str | None = None
+    error: str | None = None
+    commission: Number | None = None
+    amount: Number | None = None
+    equity_before: Number | None = None
+    initial_before: Number | None = None
+    maintenance_before: Number | None = None
+
+
+class WhatIfOrder(Row):
+    account_id: str
+    order_request: OrderEcho
+    whatif_result: WhatIfRow
+
+
+class PlaceRow(Row):
+    """The broker's receipt. No `order_id` means not confirmed: never done, never failed."""
+
+    order_id: str | None = None
+    local_order_id: str | None = None
+    order_status: str | None = None
+    encrypt_message: str | None = None
+    error: str | None = None
+
+
+class PlaceOrder(Row):
+    account_id: str
+    order_request: OrderEcho
+    result: PlaceRow
+
+
+class CancelRow(Row):
+    order_id: str | None = None
+    order_status: str | None = None
+    msg: str | None = None
+    error: str | None = None
+
+
+class CancelOrder(Row):
+    account_id: str
+    order_id: str
+    result: CancelRow

@@ -1,0 +1,38 @@
+"""The parameters that several tools share, each with the words and limits a caller sees in its schema."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+AccountId = Annotated[
+    str | None, Field(description="Account id; may be left out when there is only one account.", min_length=1)
+]
+Symbol = Annotated[str, Field(description="Ticker of a US stock or ETF, such as SPY.", min_length=1, max_length=32)]
+Conid = Annotated[int, Field(description="IB contract id, from find_contract.", strict=True)]
+Conids = Annotated[
+    list[Annotated[int, Field(strict=True)]],
+    Field(description="IB contract ids, from find_contract.", min_length=1, max_length=500),
+]
+
+OrderSide = Annotated[Literal["BUY", "SELL"], Field(description="Exactly BUY or SELL.")]
+Quantity = Annotated[Decimal, Field(description="Whole shares, more than 0.", gt=0)]
+OrderType = Annotated[Literal["MKT", "LMT"], Field(description="MKT, or LMT with a price.")]
+LimitPrice = Annotated[
+    Decimal | None, Field(description="Limit price in USD a share; with LMT and only with LMT.", gt=0)
+]
+ClientOrderId = Annotated[
+    str, Field(description="Your own id of the order, unique in the account.", min_length=1, max_length=64)
+]
+MaybeClientOrderId = Annotated[
+    str | None, Field(description="Your own id of the order: the same id is sent once.", min_length=1, max_length=64)
+]
+
+MaxResults = Annotated[int, Field(description="At most so many rows.", ge=1, le=100)]
+Location = Annotated[Literal["STK.US"], Field(description="Market to scan: US stocks and ETFs.")]
+
+SkipWhatIf = Annotated[bool, Field(description="Send without asking the broker's what-if first.")]
+OutsideHours = Annotated[bool, Field(description="Without effect: bars are of regular trading hours.")]
+DayOnly = Annotated[Literal["DAY"], Field(description="Time in force: the day.")]
