@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 
-from brokers.errors import BrokerError, Unreachable
+from brokers.errors import BrokerError, Retryable
 from brokers.simulated import PriceFileError
 from cli.exit_codes import ExitCode, exit_code
 from cli.trace import Trace
@@ -20,6 +20,7 @@ log = logging.getLogger("smart_agent")
 
 async def conduct(settings: Settings, home: Home, market: Market, trace: Trace) -> ExitCode:
     """Run once; the exit code says how it ended."""
+    log_file = home.log_file(settings.log_file)
     try:
         async with open_run(settings, home, market) as run:
             trace.headline(run.run_id, settings)
@@ -28,9 +29,13 @@ async def conduct(settings: Settings, home: Home, market: Market, trace: Trace) 
         trace.refuse(str(error))
         return ExitCode.BAD_USAGE
     except BrokerError as error:
-        log.error("%s", error)
+        log.warning("%s", error)
         trace.refuse(str(error))
-        return ExitCode.UNREACHABLE if isinstance(error, Unreachable) else ExitCode.FAILED
+        return ExitCode.UNREACHABLE if isinstance(error, Retryable) else ExitCode.FAILED
+    except Exception as error:  # the last line of defence: a person gets a sentence, the log gets the rest
+        log.exception("the run broke off")
+        trace.refuse(f"The run broke off: {type(error).__name__}: {error}. The log has the details: {log_file}.")
+        return ExitCode.FAILED
     trace.finish(record)
     return exit_code(record.outcome)
 

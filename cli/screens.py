@@ -42,7 +42,8 @@ def sense_screen(state: State, settings: Settings) -> RenderableType:
     snapshot = state["snapshot"]
     parts: list[RenderableType] = [_account_facts(snapshot)]
     if snapshot.positions:
-        parts.append(_positions_table(snapshot, settings))
+        parts.extend((Text(), _positions_table(snapshot, settings)))
+    parts.append(Text())
     parts.append(_drift_table(drift_table(snapshot, settings), settings.rebalance_threshold))
     parts.extend(
         Text(f"{'!' if check.required else '-'} {check.why}", style="red" if check.required else "yellow")
@@ -69,9 +70,11 @@ def _account_facts(snapshot: PortfolioSnapshot) -> Table:
 
 def _market_words(snapshot: PortfolioSnapshot) -> str:
     session, now = snapshot.session, snapshot.session.now.astimezone(NEW_YORK)
-    state = "open" if session.is_open else "[yellow]closed[/]"
-    until = session.closes_at if session.is_open else session.opens_at
-    words = f"{state} until {until.astimezone(NEW_YORK):%a %Y-%m-%d %H:%M} New York"
+    if session.is_open:
+        words = f"open until {session.closes_at.astimezone(NEW_YORK):%H:%M}"
+    else:
+        words = f"[yellow]closed[/] until {session.opens_at.astimezone(NEW_YORK):%a %Y-%m-%d %H:%M}"
+    words += f" New York, {now:%a %Y-%m-%d}"
     if abs((datetime.now(UTC) - session.now).total_seconds()) > CLOCK_SLACK_SECONDS:
         words += f"; the broker's clock stands at {now:%H:%M}"
     return words
@@ -186,7 +189,7 @@ def reflect_screen(state: State) -> RenderableType:
     reflection = state["reflection"]
     parts: list[RenderableType] = []
     if state.get("orders"):
-        parts.append(_before_and_after(reflection))
+        parts.extend((_before_and_after(reflection), Text()))
     parts.extend(Text.assemble(("Lesson ", "cyan"), lesson) for lesson in reflection.lessons_learned)
     parts.extend(Text.assemble(("Next ", "cyan"), action) for action in reflection.next_actions)
     return Group(*parts)

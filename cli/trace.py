@@ -33,10 +33,11 @@ PLAIN_WIDTH = 120
 
 
 class Trace:
-    """Shows one run on `console`; `as_json` prints the record on stdout at the end."""
+    """Shows one run on `console`, in panels or plain; `as_json` prints the record on stdout at the end."""
 
-    def __init__(self, console: Console, *, as_json: bool, interactive: bool) -> None:
+    def __init__(self, console: Console, *, panels: bool, as_json: bool, interactive: bool) -> None:
         self._console = console
+        self._panels = panels
         self._as_json = as_json
         self._interactive = interactive and console.is_terminal and not as_json
         self._status = console.status("") if console.is_terminal else None
@@ -50,7 +51,7 @@ class Trace:
         yield
 
     def headline(self, run_id: str, settings: Settings) -> None:
-        broker = settings.mcp_url or "embedded simulated broker"
+        broker = settings.mcp_url or "simulated broker"
         mode = "paper trading" if settings.paper_trading else "LIVE TRADING"
         line = Text.assemble(("Smart Trading Agent", "bold"), f"  {mode} · {settings.strategy} strategy · {broker}")
         self._console.print(line.append(f" · run {run_id}", style="dim"))
@@ -78,7 +79,7 @@ class Trace:
     def _finish_step(self, event: StepFinished, settings: Settings) -> None:
         icon, name, what = TITLES[event.step]
         body = _screen(event, settings)
-        if self._console.is_terminal:
+        if self._panels:
             title = f"{icon} [bold]{name}[/] [dim]{event.seconds:.1f} s[/]"
             self._console.print(Panel(body, title=title, title_align="left", border_style="blue", padding=(0, 1)))
         else:
@@ -118,7 +119,7 @@ def trace_for(*, as_json: bool, interactive: bool) -> Trace:
     console = Console(**stream)
     if not console.is_terminal:
         console = Console(**stream, width=PLAIN_WIDTH)
-    return Trace(console, as_json=as_json, interactive=interactive)
+    return Trace(console, panels=console.is_terminal, as_json=as_json, interactive=interactive)
 
 
 def _screen(event: StepFinished, settings: Settings) -> RenderableType:

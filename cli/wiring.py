@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from langgraph.store.sqlite.aio import AsyncSqliteStore
+from mcp.server.fastmcp import FastMCP
 
 from brokers.simulated import SimulatedBroker, open_simulated
 from config.home import Home
@@ -42,19 +43,30 @@ def simulated_broker(home: Home, market: Market, required: tuple[str, ...] = ())
 
 @asynccontextmanager
 async def open_run(settings: Settings, home: Home, market: Market) -> AsyncIterator[Run]:
-    """A run over the broker the settings name, or over the embedded simulated one.
+    """A run over the server the settings name, or over the embedded simulated broker.
 
     Raises:
         brokers.errors.Unreachable: there is no MCP server at `mcp_url`.
         brokers.simulated.PriceFileError: the price file cannot be traded on.
     """
     async with AsyncExitStack() as stack:
+        if settings.mcp_url:
+            yield await stack.enter_async_context(run_over(settings.mcp_url, settings, home))
+        else:
+            broker = simulated_broker(home, market, required=settings.symbols)
+            stack.push_async_callback(broker.close)
+            yield await stack.enter_async_context(run_over(build_server(broker), settings, home))
+
+
+@asynccontextmanager
+async def run_over(server: FastMCP[object] | str, settings: Settings, home: Home) -> AsyncIterator[Run]:
+    """A run over an MCP server: one in this process, or the one at a URL."""
+    async with AsyncExitStack() as stack:
         journal = Journal(home.database)
         stack.callback(journal.close)
         checkpointer = await stack.enter_async_context(open_checkpoints(home.checkpoints))
         store = await stack.enter_async_context(AsyncSqliteStore.from_conn_string(str(home.memory)))
         await store.setup()
-        server = settings.mcp_url or build_server(await _embedded(stack, home, market, settings))
         toolbox = await stack.enter_async_context(open_toolbox(server))
         context = Context(
             settings=settings,
@@ -66,9 +78,3 @@ async def open_run(settings: Settings, home: Home, market: Market) -> AsyncItera
             pause=asyncio.sleep,
         )
         yield Run(build_graph(checkpointer, store), context, new_run_id(context.clock()))
-
-
-async def _embedded(stack: AsyncExitStack, home: Home, market: Market, settings: Settings) -> SimulatedBroker:
-    broker = simulated_broker(home, market, required=settings.symbols)
-    stack.push_async_callback(broker.close)
-    return broker

@@ -22,12 +22,15 @@ from config.strategy import DEFAULT_STRATEGY, shipped_rules
 __all__ = ["Settings", "TradingRule"]
 
 LIVE_ACCOUNT = re.compile(r"[A-CE-Z][A-Z]{0,3}\d{4,12}")
+STDIO = "stdio:"
 NOT_IN_A_PATH = re.compile(r'[\\:*?"<>|]')
 
 
 def checked_url(url: str) -> str:
-    """The address of an MCP server, without anything secret in it: an address is shown and logged."""
+    """The address of an MCP server, or the command that is one, without anything secret: it is shown and logged."""
     instead = 'Write an address such as "http://127.0.0.1:8001/mcp", or null for the embedded simulated broker'
+    if url.startswith(STDIO) and url.removeprefix(STDIO).strip() and url.isprintable():
+        return url
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -35,7 +38,7 @@ def checked_url(url: str) -> str:
         usable = False
         parts = urlsplit("")
     if not usable or not url.isprintable() or " " in url:
-        raise wrong("this is not an http or https address of a server", instead)
+        raise wrong("this is neither the http or https address of a server nor stdio: and a command", instead)
     if "@" in parts.netloc or any(looks_secret(name) for name, _ in parse_qsl(parts.query)):
         raise wrong("an address is shown and logged, so it must not hold a name, password or key", instead)
     return url

@@ -1,4 +1,4 @@
-"""How a run's state is kept on disk between steps: strictly, so that a checkpoint can bring back facts and nothing else."""
+"""How a run's state is kept on disk between steps: a checkpoint can bring back facts, and no other type."""
 
 from __future__ import annotations
 

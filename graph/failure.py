@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from brokers.errors import OutcomeUnknown, Retryable
+import logging
+
+from brokers.errors import BrokerError, OutcomeUnknown, Retryable
 from graph.record import Failure, Outcome
 
 
+log = logging.getLogger("smart_agent")
+
+
 def describe(step: str, error: BaseException) -> Failure:
+    """The failure of `step`; one that no broker explains is a mistake of ours, and the log gets all of it."""
+    if not isinstance(error, BrokerError):
+        log.error("%s broke off", step, exc_info=error)
+        return Failure(step=step, outcome=Outcome.FAILED, message=f"Unexpected {type(error).__name__}: {error}")
     if isinstance(error, OutcomeUnknown):
         outcome = Outcome.ORDER_UNKNOWN
     elif isinstance(error, Retryable):
         outcome = Outcome.UNREACHABLE
     else:
         outcome = Outcome.FAILED
-    return Failure(step=step, outcome=outcome, message=str(error) or type(error).__name__)
+    return Failure(step=step, outcome=outcome, message=str(error))

@@ -128,7 +128,7 @@ class Journal:
             first_net_liquidation=None if value is None else Decimal(value),
             orders_sent=count,
             past_trades=self._past_trades(account_id, now - lookback),
-            unresolved=frozenset(order.symbol for order in self.unsettled(account_id)),
+            unresolved=self.unsettled(account_id),
         )
 
     def _past_trades(self, account_id: str, since: datetime) -> tuple[PastTrade, ...]:

@@ -18,6 +18,7 @@ from graph.memory import remember
 from graph.record import Lesson, Reflection
 from graph.sense import read_snapshot
 from graph.state import Context, State
+from portfolio.costs import to_cents
 from portfolio.drift import drift_table
 from portfolio.models import OrderRecord, OrderStatus, PortfolioSnapshot
 
@@ -29,7 +30,7 @@ async def reflect(state: State, runtime: Runtime[Context]) -> State:
     if context.settings.save_reflections:
         write_reflection(reflection, context.reflections)
     snapshot = state.get("snapshot")
-    if runtime.store and snapshot:
+    if runtime.store and snapshot and ("plan" in state or "failure" in state):
         lesson = Lesson(
             run_id=state["run_id"],
             learned_at=snapshot.as_of,
@@ -63,8 +64,8 @@ def _reflection(state: State, after: PortfolioSnapshot | None, context: Context)
         decisions_made=len(state["plan"].trades) if "plan" in state else 0,
         trades_executed=sum(order.filled_quantity > 0 for order in orders),
         successful_trades=sum(order.status is OrderStatus.FILLED for order in orders),
-        total_trade_value=sum((_traded(order) for order in orders), Decimal("0.00")),
-        commissions=sum((order.commission or Decimal(0) for order in orders), Decimal("0.00")),
+        total_trade_value=to_cents(sum((_traded(order) for order in orders), Decimal(0))),
+        commissions=to_cents(sum((order.commission or Decimal(0) for order in orders), Decimal(0))),
         lessons_learned=_lessons(state, drift_before, drift_after),
         next_actions=_next_actions(state, drift_after, settings),
         current_allocations=_allocations(after, settings),
@@ -107,7 +108,7 @@ def _lessons(state: State, before: dict[str, float], after: dict[str, float]) ->
         lessons.append(f"Filled {len(filled)} of {len(orders)} orders.")
         lessons.extend(f"{order.symbol}: {order.message}" for order in orders if order not in filled and order.message)
         lessons.append(f"Total drift went from {_total(before):.1f} to {_total(after):.1f} points.")
-    return tuple(lessons) or ("The market was closed; nothing was planned.",)
+    return tuple(lessons)
 
 
 def _next_actions(state: State, after: dict[str, float], settings: Settings) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import Command
+from langgraph.types import Command, StateSnapshot
 
 from graph.record import Approval, Outcome, PositionLine, RunRecord, SnapshotLine, Timings, Usage
 from graph.state import Context, State
@@ -119,8 +119,13 @@ class Run:
             yield StepFinished(step, {**before, **(task.get("result") or {})}, self.seconds[step])
 
     async def _state(self) -> State:
-        snapshot = await self.graph.aget_state(self._config)
-        return cast("State", snapshot.values)
+        """The facts so far; a step that waits inside `act` has not handed its own to the whole yet."""
+        snapshot = await self.graph.aget_state(self._config, subgraphs=True)
+        facts = dict(snapshot.values)
+        for task in snapshot.tasks:
+            if isinstance(task.state, StateSnapshot):
+                facts.update(task.state.values)
+        return cast("State", facts)
 
     async def record(self) -> RunRecord:
         """What the run amounted to, saved in the journal before it is returned."""

@@ -60,6 +60,3 @@ def _after_sense(state: State) -> Literal["think", "reflect"]:
 
 def _to_reflect(_state: State, error: NodeError) -> Command[Literal["reflect"]]:
     return Command(update={"failure": describe(error.node, error.error)}, goto="reflect")
-
-
-graph = build_graph()

@@ -8,7 +8,7 @@ of long and short value, maintenance 25 % long and 30 % short).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 CENT = Decimal("0.01")
 PER_SHARE = Decimal("0.005")
@@ -25,11 +25,12 @@ def to_cents(amount: Decimal) -> Decimal:
 
 
 def commission(quantity: Decimal, price: Decimal) -> Decimal:
-    """Commission in USD of one order of `quantity` shares at `price` USD a share; 0 for no shares."""
-    if quantity == 0:
-        return Decimal("0.00")
-    value = abs(quantity) * price
-    return to_cents(min(max(MINIMUM, PER_SHARE * abs(quantity)), MAXIMUM_SHARE_OF_VALUE * value))
+    """Commission in USD of one order of `quantity` shares at `price` (positive) USD a share; 0 for no shares.
+
+    The cap is rounded down to the cent, since half a cent more would be above 1 % of a small order.
+    """
+    most = (MAXIMUM_SHARE_OF_VALUE * abs(quantity) * price).quantize(CENT, ROUND_DOWN)
+    return min(to_cents(max(MINIMUM, PER_SHARE * abs(quantity))), most)
 
 
 def initial_margin(position_values: Iterable[Decimal]) -> Decimal:

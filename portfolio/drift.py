@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+from config.rules import ticker
 from config.settings import Settings, TradingRule
 from portfolio.models import Fact, PortfolioSnapshot
+
+DRIFT_PLACES = 9
+"""A difference of binary fractions is off by less than this many places can show: 20.1 less 15.1 is 5, not more."""
 
 
 class BucketDrift(Fact):
@@ -20,7 +24,7 @@ class BucketDrift(Fact):
     @property
     def drift(self) -> float:
         """Positive: the bucket holds too much."""
-        return self.weight - self.target
+        return round(self.weight - self.target, DRIFT_PLACES)
 
 
 class DriftTable(Fact):
@@ -43,9 +47,9 @@ def weight_of(value: Decimal, net_liquidation: Decimal) -> float:
 
 
 def value_of(symbols: Iterable[str], snapshot: PortfolioSnapshot) -> Decimal:
-    """Market value in USD of the positions in `symbols`."""
+    """Market value in USD of the positions in `symbols`, tickers as the configuration spells them."""
     wanted = set(symbols)
-    values = (held.market_value for held in snapshot.positions if held.symbol in wanted)
+    values = (held.market_value for held in snapshot.positions if ticker(held.symbol) in wanted)
     return sum((value for value in values if value is not None), Decimal(0))
 
 
@@ -66,5 +70,5 @@ def drift_table(snapshot: PortfolioSnapshot, settings: Settings) -> DriftTable:
         buckets=tuple(bucket_drift(rule, snapshot) for rule in settings.rules),
         cash=summary.total_cash,
         cash_weight=weight_of(summary.total_cash, summary.net_liquidation),
-        unassigned=value_of((held.symbol for held in snapshot.positions if held.symbol not in named), snapshot),
+        unassigned=value_of({ticker(held.symbol) for held in snapshot.positions} - named, snapshot),
     )

@@ -15,6 +15,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from config.rules import ticker
+
 Utc = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 
 
@@ -217,6 +219,11 @@ class BrokerOrder(Fact):
     submitted_at: Utc | None = None
     message: str | None = None
 
+    @property
+    def remaining(self) -> Decimal:
+        """Shares that may still fill; never below 0, or books that are off would give back what is promised."""
+        return max(self.quantity - self.filled_quantity, Decimal(0))
+
 
 class Execution(Fact):
     """One fill of an order; `price` per share, `commission` for this fill."""
@@ -266,13 +273,21 @@ class PortfolioSnapshot(Fact):
     def fit_to_trade(self) -> bool:
         return all(check.passed for check in self.data_quality if check.required)
 
-    def position(self, symbol: str) -> Position | None:
-        return next((held for held in self.positions if held.symbol == symbol), None)
+    def is_in(self, symbol: str, row: Position | BrokerOrder | ApprovedOrder) -> bool:
+        """Whether `row` is about `symbol`: the same ticker however it is spelt, or the same contract."""
+        contract = self.contracts.get(symbol)
+        return ticker(row.symbol) == ticker(symbol) or (contract is not None and row.conid == contract.conid)
+
+    def positions_in(self, symbol: str) -> tuple[Position, ...]:
+        """What is held of `symbol`; more than one where the broker's rows do not agree on what it is."""
+        return tuple(held for held in self.positions if held.quantity != 0 and self.is_in(symbol, held))
+
+    def open_orders_in(self, symbol: str) -> tuple[BrokerOrder, ...]:
+        return tuple(order for order in self.open_orders if self.is_in(symbol, order))
 
     def held(self, symbol: str) -> Decimal:
         """Shares of `symbol` held, 0 if none."""
-        position = self.position(symbol)
-        return position.quantity if position else Decimal(0)
+        return sum((held.quantity for held in self.positions_in(symbol)), Decimal(0))
 
 
 class ProposedTrade(Fact):

@@ -7,16 +7,33 @@ purchases, and purchases count only the cash that is there now, since a sale is 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal, localcontext
 
 from config.settings import Settings, TradingRule
 from portfolio.costs import commission
 from portfolio.drift import BucketDrift, drift_table
-from portfolio.models import PortfolioSnapshot, ProposedTrade, Side, TradePlan
+from portfolio.exposure import ZERO, contracts_held, cost_of, free_cash, held_value
+from portfolio.models import Contract, PortfolioSnapshot, ProposedTrade, Side, TradePlan
 from portfolio.percent import share_of
 from portfolio.pricing import marketable_limit
 
 SOURCE = "rules"
+
+
+@dataclass(frozen=True)
+class _Room:
+    """What the limits leave for the next trade: USD of turnover and of cash, and the contracts already in."""
+
+    turnover: Decimal
+    cash: Decimal
+    contracts: frozenset[int]
+
+    def after(self, side: Side, quantity: int, price: Decimal, conid: int) -> _Room:
+        turnover = self.turnover - quantity * price
+        if side is Side.SELL:
+            return _Room(turnover, self.cash, self.contracts)
+        return _Room(turnover, self.cash - cost_of(Decimal(quantity), price), self.contracts | {conid})
 
 
 def first_symbol_plan(snapshot: PortfolioSnapshot, settings: Settings) -> TradePlan:
@@ -27,7 +44,7 @@ def first_symbol_plan(snapshot: PortfolioSnapshot, settings: Settings) -> TradeP
         for rule, bucket in zip(settings.rules, table.buckets, strict=True)
         if abs(bucket.drift) > settings.rebalance_threshold
     ]
-    drifted.sort(key=lambda pair: -abs(pair[1].drift))
+    drifted.sort(key=lambda pair: (pair[1].drift < 0, -abs(pair[1].drift)))
     trades = tuple(_trades(drifted, snapshot, settings))
     return TradePlan(source=SOURCE, trades=trades, summary=_summary(len(drifted), len(trades), settings))
 
@@ -35,63 +52,65 @@ def first_symbol_plan(snapshot: PortfolioSnapshot, settings: Settings) -> TradeP
 def _trades(
     drifted: list[tuple[TradingRule, BucketDrift]], snapshot: PortfolioSnapshot, settings: Settings
 ) -> Iterator[ProposedTrade]:
-    net = snapshot.summary.net_liquidation
-    turnover = share_of(net, settings.max_portfolio_change)
-    cash = snapshot.summary.total_cash - share_of(net, settings.min_cash)
-    for rule, bucket in (pair for pair in drifted if pair[1].drift > 0):
-        sale = _first(rule, bucket, Side.SELL, turnover, snapshot, settings)
-        if sale:
-            trade, value = sale
-            turnover -= value
-            yield trade
-    for rule, bucket in (pair for pair in drifted if pair[1].drift < 0):
-        purchase = _first(rule, bucket, Side.BUY, min(turnover, cash), snapshot, settings)
-        if purchase:
-            trade, value = purchase
-            turnover -= value
-            cash -= value + commission(Decimal(trade.quantity), value / trade.quantity)
-            yield trade
+    """One trade a bucket, where the room that those before it leave has place for a share."""
+    net, cash = snapshot.summary.net_liquidation, free_cash(snapshot)
+    room = _Room(
+        turnover=share_of(net, settings.max_portfolio_change),
+        cash=ZERO if cash is None else cash - share_of(net, settings.min_cash),
+        contracts=contracts_held(snapshot),
+    )
+    for rule, bucket in drifted:
+        side = Side.SELL if bucket.drift > 0 else Side.BUY
+        wanted = share_of(net, abs(bucket.drift))
+        most = min(wanted, room.turnover, settings.risk_threshold, settings.max_trade_value)
+        for symbol, contract, price in _tradable(rule, side, snapshot, settings):
+            if side is Side.BUY:
+                quantity = _purchase(rule, symbol, contract, price, most, room, snapshot, settings)
+            else:
+                quantity = min(_whole_shares(most, price), int(snapshot.held(symbol)))
+            if quantity > 0:
+                room = room.after(side, quantity, price, contract.conid)
+                yield ProposedTrade(symbol=symbol, side=side, quantity=quantity, reason=_reason(bucket))
+                break
 
 
-def _first(
-    rule: TradingRule, bucket: BucketDrift, side: Side, budget: Decimal, snapshot: PortfolioSnapshot, settings: Settings
-) -> tuple[ProposedTrade, Decimal] | None:
-    """The first symbol of `rule` of which at least one share can be traded, with the trade's value in USD."""
-    wanted = share_of(snapshot.summary.net_liquidation, abs(bucket.drift))
-    most = min(wanted, budget, settings.risk_threshold, settings.max_trade_value)
+def _tradable(
+    rule: TradingRule, side: Side, snapshot: PortfolioSnapshot, settings: Settings
+) -> Iterator[tuple[str, Contract, Decimal]]:
+    """The rule's symbols that have a price and no open order, each with its contract and limit price."""
     for symbol in rule.symbols:
-        priced = _limit_price(symbol, side, snapshot, settings)
-        if priced is None or any(order.symbol == symbol for order in snapshot.open_orders):
+        quote, contract = snapshot.quotes.get(symbol), snapshot.contracts.get(symbol)
+        if quote is None or contract is None or snapshot.open_orders_in(symbol):
             continue
-        if side is Side.BUY:
-            room = min(most, _room(rule, symbol, snapshot))
-            shares = _affordable(int(max(room, Decimal(0)) / priced), priced, budget)
-        else:
-            shares = min(int(max(most, Decimal(0)) / priced), int(snapshot.held(symbol)))
-        if shares > 0:
-            return ProposedTrade(symbol=symbol, side=side, quantity=shares, reason=_reason(bucket)), shares * priced
-    return None
+        price = marketable_limit(side, quote, contract, settings.limit_offset)
+        if price is not None:
+            yield symbol, contract, price
 
 
-def _limit_price(symbol: str, side: Side, snapshot: PortfolioSnapshot, settings: Settings) -> Decimal | None:
-    quote, contract = snapshot.quotes.get(symbol), snapshot.contracts.get(symbol)
-    if quote is None or contract is None:
-        return None
-    return marketable_limit(side, quote, contract, settings.limit_offset)
-
-
-def _room(rule: TradingRule, symbol: str, snapshot: PortfolioSnapshot) -> Decimal:
-    """USD that may still be added to `symbol` under the rule's position cap."""
+def _purchase(
+    rule: TradingRule,
+    symbol: str,
+    contract: Contract,
+    price: Decimal,
+    most: Decimal,
+    room: _Room,
+    snapshot: PortfolioSnapshot,
+    settings: Settings,
+) -> int:
+    """Shares worth at most `most` USD that the position cap, the number of positions and the cash allow."""
+    if len(room.contracts | {contract.conid}) > settings.max_positions:
+        return 0
     cap = share_of(snapshot.summary.net_liquidation, rule.max_position_size)
-    position = snapshot.position(symbol)
-    return cap - ((position.market_value if position else None) or Decimal(0))
+    shares = _whole_shares(min(most, cap - held_value(symbol, price, snapshot)), price)
+    if cost_of(Decimal(shares), price) <= room.cash:
+        return shares
+    return _whole_shares(room.cash - commission(Decimal(shares), price), price)
 
 
-def _affordable(shares: int, price: Decimal, budget: Decimal) -> int:
-    """As many of `shares` as the budget pays for, commission included."""
-    while shares > 0 and shares * price + commission(Decimal(shares), price) > budget:
-        shares -= 1
-    return shares
+def _whole_shares(amount: Decimal, price: Decimal) -> int:
+    # A quotient that is rounded up could be one share too many.
+    with localcontext(rounding=ROUND_FLOOR):
+        return max(int(amount / price), 0)
 
 
 def _reason(bucket: BucketDrift) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -36,8 +37,8 @@ _CLOSED_DAYS_IN_A_ROW = 10
 class _Series:
     """One symbol's weekdays since 1990: closing prices in USD, and normal draws for the rest of each bar."""
 
-    closes: list[float]
-    draws: list[list[float]]
+    closes: NDArray[Any]
+    draws: NDArray[Any]
 
 
 class SyntheticMarket:
@@ -46,7 +47,6 @@ class SyntheticMarket:
     def __init__(self, calendar: ExchangeCalendar, seed: int = DEFAULT_SEED) -> None:
         self._calendar = calendar
         self._seed = seed
-        self._series: dict[tuple[str, int], _Series] = {}
 
     @property
     def name(self) -> str:
@@ -63,19 +63,13 @@ class SyntheticMarket:
         earliest = until - timedelta(days=reach)
         sessions = self._calendar.sessions(earliest, until)[-count:]
         listing = universe()[symbol]
-        series = self._known(listing, until.year)
+        series = _series(self._seed, symbol, until.year)
         return [_bar(listing, series, day) for day in sessions]
 
     def why_no_price(self, symbol: str, day: date) -> str:
         if symbol not in universe():
             return f"{symbol} is not one of the {len(universe())} symbols of the simulated market; correct the symbol."
         return f"{symbol}: the simulated market begins on {FIRST_DAY} and has no price of {day}; take a later day."
-
-    def _known(self, listing: Listing, year: int) -> _Series:
-        key = (listing.instrument.symbol, year)
-        if key not in self._series:
-            self._series[key] = _series(self._seed, listing, _weekday(date(year, 12, 31)) + 1)
-        return self._series[key]
 
 
 def _weekday(day: date) -> int:
@@ -91,8 +85,13 @@ def _draws(seed: int, stream: str, length: int) -> NDArray[Any]:
     return np.random.default_rng([seed, crc32(stream.encode())]).standard_normal(length)
 
 
-def _series(seed: int, listing: Listing, length: int) -> _Series:
-    symbol = listing.instrument.symbol
+@cache
+def _series(seed: int, symbol: str, year: int) -> _Series:
+    """The series of `symbol` to the end of `year`; a later year's begins with the same numbers."""
+    import numpy as np  # noqa: PLC0415 - as above
+
+    listing = universe()[symbol]
+    length = _weekday(date(year, 12, 31)) + 1
     own_share = 1 - listing.market**2
     shocks = (
         listing.market * _draws(seed, "market", length)
@@ -100,11 +99,11 @@ def _series(seed: int, listing: Listing, length: int) -> _Series:
         + math.sqrt(own_share * (1 - _SECTOR_SHARE)) * _draws(seed, f"symbol {symbol}", length)
     ) * _daily_volatility(listing)
     pull = 0.5 ** (1 / _HALF_LIFE)
-    deviation, closes = 0.0, []
+    deviation, walk = 0.0, []
     for shock in shocks.tolist():
         deviation = pull * deviation + shock
-        closes.append(listing.level * math.exp(deviation))
-    return _Series(closes, _draws(seed, f"bar {symbol}", length * 4).reshape(length, 4).tolist())
+        walk.append(listing.level * math.exp(deviation))
+    return _Series(np.array(walk), _draws(seed, f"bar {symbol}", length * 4).reshape(length, 4))
 
 
 def _daily_volatility(listing: Listing) -> float:
@@ -113,8 +112,8 @@ def _daily_volatility(listing: Listing) -> float:
 
 def _bar(listing: Listing, series: _Series, day: date) -> DayBar:
     place = _weekday(day)
-    close, before = series.closes[place], series.closes[max(place - 1, 0)]
-    gap, up, down, crowd = series.draws[place]
+    close, before = float(series.closes[place]), float(series.closes[max(place - 1, 0)])
+    gap, up, down, crowd = series.draws[place].tolist()
     step = _daily_volatility(listing)
     opening = before * math.exp(gap * step * 0.4)
     high = max(opening, close) * math.exp(abs(up) * step * 0.4)

@@ -12,6 +12,7 @@ from portfolio.limits.case import Case, PastTrade, TradingDay
 from portfolio.limits.eligibility import (
     account_kind,
     contract_resolved,
+    data_quality,
     no_open_order,
     no_short,
     session_open,
@@ -21,6 +22,7 @@ from portfolio.limits.eligibility import (
 from portfolio.limits.history import max_daily_loss, max_orders_per_day, reversal_cooldown
 from portfolio.limits.preview import whatif
 from portfolio.limits.prices import price_collar, quote_quality
+from portfolio.limits.protection import protective_exit
 from portfolio.limits.sizes import (
     max_portfolio_change,
     max_position_size,
@@ -36,6 +38,7 @@ __all__ = ["RULES", "Case", "PastTrade", "TradingDay", "judge"]
 Rule = Callable[[Case], Check]
 
 RULES: tuple[Rule, ...] = (
+    data_quality,
     account_kind,
     session_open,
     symbol_allowed,
@@ -43,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     whole_quantity,
     no_short,
     no_open_order,
+    protective_exit,
     quote_quality,
     price_collar,
     risk_threshold,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
+from config.rules import ticker
 from config.settings import Settings
 from portfolio.models import (
     ApprovedOrder,
@@ -18,6 +18,7 @@ from portfolio.models import (
     ProposedTrade,
     Quote,
     Side,
+    Utc,
     WhatIf,
 )
 
@@ -27,16 +28,19 @@ class PastTrade(Fact):
 
     symbol: str
     side: Side
-    traded_at: datetime
+    traded_at: Utc
 
 
 class TradingDay(Fact):
-    """What the journal knows of this account today, besides the snapshot. Money in USD."""
+    """What the journal knows of this account today, besides the snapshot. Money in USD.
+
+    `unresolved` are orders of ours that may still be working, whether or not the broker's open orders show them.
+    """
 
     first_net_liquidation: Decimal | None
     orders_sent: int
     past_trades: tuple[PastTrade, ...]
-    unresolved: frozenset[str] = frozenset()
+    unresolved: tuple[ApprovedOrder, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,8 @@ class Case:
 
     @property
     def value(self) -> Decimal | None:
-        """The order's value in USD at its limit price; None when there is no price or no sane quantity."""
-        if self.limit_price is None or self.trade.quantity <= 0:
+        """The order's value in USD at its limit price; None when there is no sane price or quantity."""
+        if self.limit_price is None or self.limit_price <= 0 or self.trade.quantity <= 0:
             return None
         return self.limit_price * self.trade.quantity
 
@@ -72,16 +76,23 @@ class Case:
         return self.snapshot.contracts.get(self.trade.symbol)
 
     @property
-    def position(self) -> Position | None:
-        return self.snapshot.position(self.trade.symbol)
+    def positions(self) -> tuple[Position, ...]:
+        return self.snapshot.positions_in(self.trade.symbol)
 
     def working(self, side: Side) -> tuple[BrokerOrder, ...]:
         """The account's open orders on this symbol and side."""
-        return tuple(o for o in self.snapshot.open_orders if o.symbol == self.trade.symbol and o.side is side)
+        return tuple(order for order in self.snapshot.open_orders_in(self.trade.symbol) if order.side is side)
 
     def batched(self, side: Side) -> tuple[ApprovedOrder, ...]:
         """The batch's earlier orders on this symbol and side."""
-        return tuple(o for o in self.batch if o.symbol == self.trade.symbol and o.side is side)
+        return tuple(order for order in self.same_symbol(self.batch) if order.side is side)
+
+    def same_symbol(self, orders: tuple[ApprovedOrder, ...]) -> tuple[ApprovedOrder, ...]:
+        return tuple(order for order in orders if self.snapshot.is_in(self.trade.symbol, order))
+
+    def opposite_trades(self) -> tuple[PastTrade, ...]:
+        wanted, side = ticker(self.trade.symbol), self.trade.side
+        return tuple(past for past in self.day.past_trades if ticker(past.symbol) == wanted and past.side is not side)
 
 
 def answer(rule: str, limit: object, actual: object, unit: str, *, passed: bool | None, why: str) -> Check:
@@ -97,6 +108,12 @@ def not_evaluated(rule: str, limit: object, unit: str, why: str) -> Check:
 def exempt(rule: str, reason: str, unit: str) -> Check:
     """A rule that does not bind this kind of trade."""
     return answer(rule, reason, "exempt", unit, passed=True, why="")
+
+
+def shown(actual: Decimal, limit: Decimal) -> str:
+    """`actual` to two places, rounded away from `limit`, so that a value just beyond it never reads like the limit."""
+    with localcontext(rounding=ROUND_CEILING if actual > limit else ROUND_FLOOR):
+        return f"{actual:.2f}"
 
 
 NO_VALUE = "the order has no price or no positive quantity"

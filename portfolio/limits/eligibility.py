@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from portfolio.limits.case import Case, answer, exempt
+from portfolio.limits.case import Case, answer, exempt, not_evaluated
 from portfolio.models import Check, Side
+
+
+def data_quality(case: Case) -> Check:
+    """What the run stands on can be trusted, is in USD, and is of the account that would trade."""
+    snapshot = case.snapshot
+    if not snapshot.data_quality:
+        return not_evaluated("data_quality", "fit to trade on", "", "nobody has checked the data")
+    faults = [check.name for check in snapshot.data_quality if check.required and not check.passed]
+    if snapshot.summary.currency != "USD":
+        faults.append(f"balances in {snapshot.summary.currency}")
+    rows = (snapshot.summary, *snapshot.positions, *snapshot.open_orders)
+    faults += sorted({f"rows of account {row.account_id}" for row in rows} - {f"rows of account {snapshot.account.account_id}"})
+    actual = ", ".join(faults) or "fit"
+    return answer("data_quality", "fit to trade on", actual, "", passed=not faults, why=f"the data is not fit: {actual}")
 
 
 def account_kind(case: Case) -> Check:
@@ -23,9 +37,11 @@ def account_kind(case: Case) -> Check:
 
 
 def session_open(case: Case) -> Check:
+    """Regular hours; a session that calls itself open outside its own hours is closed."""
     session = case.snapshot.session
-    why = f"the market is closed until {session.opens_at:%Y-%m-%d %H:%M} UTC"
-    return answer("session_open", "open", "open" if session.is_open else "closed", "", passed=session.is_open, why=why)
+    passed = session.is_open and session.opens_at <= session.now < session.closes_at
+    why = f"the market is closed; its next session is from {session.opens_at:%Y-%m-%d %H:%M} UTC"
+    return answer("session_open", "open", "open" if passed else "closed", "", passed=passed, why=why)
 
 
 def symbol_allowed(case: Case) -> Check:
@@ -41,14 +57,15 @@ def symbol_allowed(case: Case) -> Check:
 
 def contract_resolved(case: Case) -> Check:
     """A USD stock or ETF, and the same contract as the one held."""
-    contract, position = case.contract, case.position
-    limit = "USD stock or ETF"
+    contract, limit = case.contract, "USD stock or ETF"
     if contract is None:
         why = f"{case.trade.symbol} was not resolved to a contract"
         return answer("contract_resolved", limit, "none", "", passed=False, why=why)
-    same = position is None or position.conid == contract.conid
-    passed = contract.currency == "USD" and contract.sec_type == "STK" and contract.symbol == case.trade.symbol and same
-    actual = f"{contract.currency} {contract.sec_type} {contract.conid}"
+    wanted = (contract.conid, "USD", "STK")
+    found = {(held.conid, held.currency, held.sec_type) for held in case.positions}
+    found.add((contract.conid, contract.currency, contract.sec_type))
+    passed = found == {wanted} and contract.symbol == case.trade.symbol
+    actual = ", ".join(f"{currency} {sec_type} {conid}" for conid, currency, sec_type in sorted(found))
     why = f"the contract found ({contract.symbol} {actual}) is not the USD stock or ETF wanted, or not the one held"
     return answer("contract_resolved", limit, actual, "", passed=passed, why=why)
 
@@ -64,7 +81,7 @@ def no_short(case: Case) -> Check:
     trade = case.trade
     if trade.side is Side.BUY:
         return exempt("no_short", "a purchase", "shares")
-    promised = sum((order.quantity - order.filled_quantity for order in case.working(Side.SELL)), Decimal(0))
+    promised = sum((order.remaining for order in case.working(Side.SELL)), Decimal(0))
     promised += sum(order.quantity for order in case.batched(Side.SELL))
     free = case.snapshot.held(trade.symbol) - promised
     why = f"only {free} shares of {trade.symbol} are held and free to sell"
@@ -74,8 +91,7 @@ def no_short(case: Case) -> Check:
 def no_open_order(case: Case) -> Check:
     """No working or unresolved order on the symbol, and no other order on it in this batch."""
     symbol = case.trade.symbol
-    working = [order for order in case.snapshot.open_orders if order.symbol == symbol]
-    batched = [order for order in case.batch if order.symbol == symbol]
-    count = len(working) + len(batched) + (symbol in case.day.unresolved)
+    ours = case.same_symbol((*case.batch, *case.day.unresolved))
+    count = len(case.snapshot.open_orders_in(symbol)) + len(ours)
     why = f"another order on {symbol} is working, unresolved or in the same plan"
     return answer("no_open_order", 0, count, "orders", passed=count == 0, why=why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from portfolio.limits.case import Case, answer, exempt, not_evaluated
+from portfolio.limits.case import Case, answer, exempt, not_evaluated, shown
 from portfolio.models import Check, Side
 from portfolio.percent import exact, in_percent
 
@@ -17,8 +17,8 @@ def max_daily_loss(case: Case) -> Check:
     if first is None or first <= 0:
         return not_evaluated("max_daily_loss", limit, "%", "the day's first net liquidation is not known")
     loss = in_percent(first - case.net_liquidation, first)
-    why = f"the account is {loss:.2f} % below its first value today; no purchases for the rest of the day"
-    return answer("max_daily_loss", limit, f"{loss:.2f}", "%", passed=loss <= limit, why=why)
+    why = f"the account is {shown(loss, limit)} % below its first value today; no purchases for the rest of the day"
+    return answer("max_daily_loss", limit, shown(loss, limit), "%", passed=loss <= limit, why=why)
 
 
 def max_orders_per_day(case: Case) -> Check:
@@ -33,11 +33,7 @@ def reversal_cooldown(case: Case) -> Check:
     """No opposite trade in the same symbol within `reversal_cooldown_hours`; protective exits are exempt."""
     hours, trade = case.settings.reversal_cooldown_hours, case.trade
     since = case.snapshot.as_of - timedelta(hours=hours)
-    opposite = [
-        past
-        for past in case.day.past_trades
-        if past.symbol == trade.symbol and past.side is not trade.side and past.traded_at > since
-    ]
+    opposite = [past for past in case.opposite_trades() if past.traded_at > since]
     passed = trade.protective or not opposite
     actual = f"{len(opposite)} opposite"
     why = f"{trade.symbol} was traded the other way less than {hours:g} h ago"

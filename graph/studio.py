@@ -1,0 +1,7 @@
+"""The graph for LangGraph's own tools (langgraph.json): to draw and inspect. Runs need a `Context`; `cli/` makes it."""
+
+from __future__ import annotations
+
+from graph.wiring import build_graph
+
+graph = build_graph()

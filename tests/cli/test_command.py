@@ -1,0 +1,152 @@
+"""The command as a person or a script starts it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from config.home import Home
+
+SMART_AGENT = Path(sys.executable).with_name("smart-agent")
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "run-record.schema.json").read_text(encoding="utf-8"))
+DAY = "2026-06-15"
+SUNDAY = "2026-06-14"
+
+
+def smart_agent(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command with an environment of its own, in which nobody has set anything."""
+    kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
+    return subprocess.run(
+        [SMART_AGENT, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=kept | environment,
+        timeout=120,
+        check=False,
+    )
+
+
+def record_of(home: Home, *arguments: str | Path) -> dict[str, Any]:
+    done = smart_agent("run", "--home", home.root, "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    record: dict[str, Any] = json.loads(done.stdout)
+    return record
+
+
+def test_json_prints_one_valid_record_on_stdout_and_the_next_run_goes_on_from_it(home: Home) -> None:
+    first = record_of(home, "--as-of", DAY)
+    jsonschema.validate(first, SCHEMA)
+    assert [order["status"] for order in first["orders"]] == ["FILLED", "FILLED"]
+    second = record_of(home, "--as-of", "2026-06-16")
+    held = {line["symbol"]: float(line["quantity"]) for line in second["snapshot"]["positions"]}
+    before = {line["symbol"]: float(line["quantity"]) for line in first["snapshot"]["positions"]}
+    for order in first["orders"]:
+        change = order["quantity"] if order["side"] == "BUY" else -order["quantity"]
+        assert held[order["symbol"]] == before.get(order["symbol"], 0) + change
+    assert second["lessons"][0]["run_id"] == first["run_id"]
+
+
+def test_without_a_terminal_the_trace_is_plain_lines_with_the_facts(home: Home) -> None:
+    done = smart_agent("run", "--home", home.root, "--as-of", DAY)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b[" not in done.stdout
+    assert "╭" not in done.stdout
+    for fact in ("SENSE", "Portfolio Value  $50,000.00", "Positions        8", "Market Data      18 symbols", "THINK"):
+        assert fact in done.stdout
+    for fact in ("Rules made 2 trading decisions", "ACT", "Guard passed", "Order FILLED", "REFLECT", "Lesson"):
+        assert fact in done.stdout
+
+
+def test_a_closed_market_is_said_and_is_no_error(home: Home) -> None:
+    done = smart_agent("run", "--home", home.root, "--as-of", SUNDAY)
+    assert done.returncode == 0
+    assert "The market is closed until Mon 2026-06-15" in done.stdout
+
+
+def test_real_prices_are_traded_at_that_days_close(home: Home, real_prices: Path) -> None:
+    record = record_of(home, "--prices", real_prices, "--as-of", "2020-03-23")
+    prices = {line["symbol"]: line["market_price"] for line in record["snapshot"]["positions"]}
+    assert prices["SPY"] == "222.95"
+    assert record["outcome"] == "traded"
+    sunday = record_of(home, "--prices", real_prices, "--as-of", "2020-03-22")
+    assert sunday["outcome"] == "market_closed"
+    assert sunday["orders"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--paper-trading", "--live-trading"], "exclude each other"),
+        (["--live-trading"], "id of the live account"),
+        (["--strategy", "agressive"], "aggressive"),
+        (["--risk-threshold", "-5"], "risk_threshold"),
+        (["--config", "/nowhere/config.json"], "/nowhere/config.json"),
+        (["--prices", "/nowhere/prices.csv"], "/nowhere/prices.csv"),
+        (["--mcp-url", "http://127.0.0.1:9/mcp", "--as-of", DAY], "keeps its own time"),
+        (["--as-of", "yesterday"], "as-of"),
+    ],
+)
+def test_bad_usage_is_told_in_words_and_exits_2(home: Home, arguments: list[str], words: str) -> None:
+    done = smart_agent("run", "--home", home.root, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_server_that_is_not_there_exits_3_with_the_next_step(home: Home) -> None:
+    done = smart_agent("run", "--home", home.root, "--mcp-url", "http://127.0.0.1:9/mcp")
+    assert done.returncode == 3, done.stderr
+    assert "http://127.0.0.1:9/mcp" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_key_in_the_environment_reaches_no_file_and_no_screen(home: Home) -> None:
+    """Promise 8."""
+    done = smart_agent("run", "--home", home.root, "--as-of", DAY, OPENAI_API_KEY="sk-do-not-tell", LOG_LEVEL="DEBUG")
+    assert done.returncode == 0, done.stderr
+    assert "sk-do-not-tell" not in done.stdout + done.stderr
+    for file in home.root.rglob("*"):
+        assert file.is_dir() or b"sk-do-not-tell" not in file.read_bytes(), file
+
+
+def test_sim_reset_starts_the_simulated_account_over(home: Home) -> None:
+    record_of(home, "--as-of", DAY)
+    done = smart_agent("sim", "reset", "--home", home.root)
+    assert "simulated-synthetic" in done.stdout
+    assert record_of(home, "--as-of", DAY)["snapshot"]["net_liquidation"] == "50000.00"
+
+
+def test_the_help_page_lists_the_commands_and_every_exit_code() -> None:
+    done = smart_agent("--help")
+    page = " ".join(done.stdout.split())
+    for words in (
+        "run",
+        "server",
+        "sim",
+        "config",
+        "0 done",
+        "3 broker unreachable",
+        "7 an order's outcome is unknown",
+    ):
+        assert words in page
+
+
+def test_the_help_page_loads_no_heavy_library() -> None:
+    """The first screen must be there at once; these libraries cost seconds."""
+    script = (
+        "import sys\n"
+        "from cli.main import app\n"
+        "try:\n    app(['--help'], standalone_mode=False)\nexcept SystemExit:\n    pass\n"
+        "heavy = ('langchain', 'langgraph', 'pandas', 'exchange_calendars', 'numpy', 'sqlalchemy', 'mcp', 'pydantic')\n"
+        "print([name for name in sys.modules if name.split('.')[0].startswith(heavy)], file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr.strip() == "[]"

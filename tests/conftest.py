@@ -1,0 +1,27 @@
+"""What every test may ask for: a home folder of its own, and the real prices where they are at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.home import Home
+
+REAL_PRICES = Path(__file__).parents[2] / "shared" / "data" / "prices-to-2020.csv.gz"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home folder that nobody has used yet."""
+    place = Home(tmp_path / "home")
+    place.create()
+    return place
+
+
+@pytest.fixture
+def real_prices() -> Path:
+    """Daily prices to 2020; their licence keeps them out of this repository."""
+    if not REAL_PRICES.exists():
+        pytest.skip("the real price file lies beside the repository, not in it, and is not here")
+    return REAL_PRICES

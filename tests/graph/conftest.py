@@ -1,0 +1,59 @@
+"""Runs of the real compiled graph over the real MCP server and the simulated broker, or a faulty twin of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import Any
+
+import pytest
+
+from brokers.protocol import Broker
+from cli.wiring import Market, run_over, simulated_broker
+from config.home import Home
+from config.load import load_settings
+from config.settings import Settings
+from graph.record import Approval, RunRecord
+from graph.runner import ApprovalWanted, Run
+from tools.server import build_server
+
+TRADING_DAY = date(2026, 6, 15)
+
+Faulty = Callable[[Broker], Broker]
+RunOnce = Callable[..., Awaitable[RunRecord]]
+
+
+def settings_with(**changes: Any) -> Settings:
+    return load_settings(file=None, environ={}, overrides=changes)
+
+
+@asynccontextmanager
+async def opened(home: Home, settings: Settings, day: date, faulty: Faulty | None) -> AsyncIterator[Run]:
+    broker: Broker = simulated_broker(home, Market(as_of=day))
+    try:
+        async with run_over(build_server(faulty(broker) if faulty else broker), settings, home) as run:
+            yield run
+    finally:
+        await broker.close()
+
+
+async def drain(events: AsyncIterator[Any]) -> bool:
+    """Let the run go on until it ends or asks; whether it asks."""
+    return bool([event async for event in events if isinstance(event, ApprovalWanted)])
+
+
+@pytest.fixture
+def run_once(home: Home) -> RunOnce:
+    """Run the graph once in this test's home, with `changes` to the settings, and give the record."""
+
+    async def run(
+        *, day: date = TRADING_DAY, faulty: Faulty | None = None, answer: Approval | None = None, **changes: Any
+    ) -> RunRecord:
+        async with opened(home, settings_with(**changes), day, faulty) as one:
+            asked = await drain(one.start())
+            if asked and answer:
+                await drain(one.resume(answer))
+            return await one.record()
+
+    return run

@@ -1,0 +1,201 @@
+"""What goes wrong at the broker, and what the run makes of it: never a wrong order, always a reflection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+
+from brokers.errors import OutcomeUnknown, Terminal, Unreachable
+from brokers.protocol import OrderRequest
+from config.home import Home
+from graph.record import Outcome
+from portfolio.models import (
+    Account,
+    AccountSummary,
+    BrokerOrder,
+    OrderStatus,
+    Position,
+    Quote,
+    WhatIf,
+)
+from tests.graph.conftest import RunOnce
+from tests.simulators.delegating_broker import DelegatingBroker
+
+
+class Recording(DelegatingBroker):
+    """Counts the orders that reach the broker."""
+
+    placed = 0
+
+    async def place(self, order: OrderRequest) -> BrokerOrder:
+        self.placed += 1
+        return await super().place(order)
+
+
+class Down(DelegatingBroker):
+    async def accounts(self) -> list[Account]:
+        raise Unreachable("The gateway is not logged in.")
+
+
+class LiveAccount(Recording):
+    """The same account under the id of a live one."""
+
+    LIVE = "U7654321"
+
+    async def accounts(self) -> list[Account]:
+        return [Account(account_id=self.LIVE)]
+
+    async def _paper(self) -> str:
+        return (await self.inner.accounts())[0].account_id
+
+    async def summary(self, account_id: str) -> AccountSummary:
+        return (await self.inner.summary(await self._paper())).model_copy(update={"account_id": account_id})
+
+    async def positions(self, account_id: str) -> list[Position]:
+        held = await self.inner.positions(await self._paper())
+        return [position.model_copy(update={"account_id": account_id}) for position in held]
+
+    async def open_orders(self, account_id: str) -> list[BrokerOrder]:  # noqa: ARG002
+        return []
+
+    async def what_if(self, order: OrderRequest) -> WhatIf:
+        return await self.inner.what_if(order.model_copy(update={"account_id": await self._paper()}))
+
+
+class WhatIfSaysNo(Recording):
+    async def what_if(self, order: OrderRequest) -> WhatIf:  # noqa: ARG002
+        return WhatIf(error="201: the order is not acceptable")
+
+
+class WhatIfFails(Recording):
+    async def what_if(self, order: OrderRequest) -> WhatIf:  # noqa: ARG002
+        raise Terminal("the what-if service is down")
+
+
+class NoQuotes(Recording):
+    async def quotes(self, conids: Sequence[int]) -> list[Quote]:  # noqa: ARG002
+        return []
+
+
+class SummaryContradictsPositions(Recording):
+    async def positions(self, account_id: str) -> list[Position]:  # noqa: ARG002
+        return []
+
+
+class AcceptsAndFallsSilent(Recording):
+    """Takes the order, and fails before it says so; its books know."""
+
+    async def place(self, order: OrderRequest) -> BrokerOrder:
+        await super().place(order)
+        raise OutcomeUnknown("the connection broke after the order was sent")
+
+
+class AcceptsAndForgets(AcceptsAndFallsSilent):
+    """The same, and then its books cannot be asked either."""
+
+    async def order_status(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+        if self.placed:
+            raise Unreachable("the connection is gone")
+        return await super().order_status(account_id, client_order_id)
+
+
+class ChangesHands(Recording):
+    """After the first look another user is logged in."""
+
+    looks = 0
+
+    async def accounts(self) -> list[Account]:
+        self.looks += 1
+        shown = await self.inner.accounts()
+        # Sense asks once; what-ifs and placing name the account themselves.
+        return shown if self.looks == 1 else [Account(account_id="DU9999999")]
+
+
+async def test_an_unreachable_broker_ends_the_run_with_a_reflection(run_once: RunOnce, home: Home) -> None:
+    record = await run_once(faulty=Down)
+    assert record.outcome in (Outcome.UNREACHABLE, Outcome.FAILED)
+    assert "not logged in" in record.message
+    assert record.reflection is not None
+    assert len(list(home.reflections.iterdir())) == 1
+
+
+async def test_a_live_account_with_paper_wanted_is_planned_for_and_never_sent_to(run_once: RunOnce) -> None:
+    """Promise 3: the wrong login must not cost a cent."""
+    brokers: list[LiveAccount] = []
+
+    def live(inner: object) -> LiveAccount:
+        brokers.append(LiveAccount(inner))  # type: ignore[arg-type]  # the simulated broker, as the fixture gives it
+        return brokers[0]
+
+    record = await run_once(faulty=live)
+    assert record.outcome is Outcome.NOTHING_APPROVED
+    assert brokers[0].placed == 0
+    assert record.verdicts
+    for verdict in record.verdicts:
+        assert [check.rule for check in verdict.failures] == ["account_kind"]
+
+
+@pytest.mark.parametrize("faulty", [WhatIfSaysNo, WhatIfFails])
+async def test_no_order_goes_out_against_the_what_if(run_once: RunOnce, faulty: type[Recording]) -> None:
+    record = await run_once(faulty=faulty)
+    assert record.outcome is Outcome.NOTHING_APPROVED
+    assert record.orders == ()
+    assert all("whatif" in {check.rule for check in verdict.failures} for verdict in record.verdicts)
+
+
+async def test_without_quotes_nothing_is_traded(run_once: RunOnce) -> None:
+    record = await run_once(faulty=NoQuotes)
+    assert record.orders == ()
+
+
+async def test_positions_that_contradict_the_summary_are_not_traded_on(run_once: RunOnce) -> None:
+    """A failed call looks like an empty portfolio; buying everything anew would be the worst answer."""
+    record = await run_once(faulty=SummaryContradictsPositions)
+    assert record.outcome is Outcome.DATA_UNFIT
+    assert "positions sum to 0.00 USD" in record.message
+
+
+async def test_an_order_whose_answer_was_lost_is_found_in_the_books(run_once: RunOnce) -> None:
+    record = await run_once(faulty=AcceptsAndFallsSilent)
+    assert record.outcome is Outcome.TRADED
+    assert {order.status for order in record.orders} == {OrderStatus.FILLED}
+
+
+async def test_an_order_nobody_can_account_for_stops_the_batch_and_is_settled_by_the_next_run(
+    run_once: RunOnce,
+) -> None:
+    """Promise 4: unknown is never failed, nothing more is sent, and nothing is sent twice."""
+    first = await run_once(faulty=AcceptsAndForgets)
+    assert first.outcome is Outcome.ORDER_UNKNOWN
+    (lost,) = first.orders
+    assert lost.status is OrderStatus.UNKNOWN
+    assert first.snapshot is not None
+    held = {position.symbol: position.quantity for position in first.snapshot.positions}
+
+    second = await run_once()
+    assert second.snapshot is not None
+    now_held = {position.symbol: position.quantity for position in second.snapshot.positions}
+    assert now_held[lost.symbol] == held[lost.symbol] + lost.side.sign * lost.quantity
+
+
+async def test_if_the_account_changes_before_an_order_nothing_is_sent(run_once: RunOnce) -> None:
+    record = await run_once(faulty=ChangesHands)
+    assert record.orders == ()
+    assert record.outcome is Outcome.FAILED
+    assert "DU9999999" in record.message
+
+
+async def test_a_limit_price_that_does_not_fill_is_cancelled_at_the_deadline(run_once: RunOnce) -> None:
+    class NeverFills(Recording):
+        """The market runs away between the quote and the order: the limit rests."""
+
+        async def place(self, order: OrderRequest) -> BrokerOrder:
+            away = Decimal("0.50") if order.side == "BUY" else Decimal("1.50")
+            price = ((order.limit_price or Decimal(0)) * away).quantize(Decimal("0.01"))
+            return await super().place(order.model_copy(update={"limit_price": price}))
+
+    record = await run_once(faulty=NeverFills, fill_timeout_seconds=1)
+    assert {order.status for order in record.orders} == {OrderStatus.CANCELLED}
+    assert record.outcome is Outcome.NOTHING_FILLED

@@ -1,0 +1,133 @@
+"""The whole loop, end to end: the compiled graph over MCP on the simulated broker."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+
+import jsonschema
+import pytest
+
+from config.home import Home
+from graph.record import Approval, Outcome, RunRecord, json_schema
+from portfolio.limits import RULES
+from portfolio.models import OrderStatus, Side
+from tests.graph.conftest import RunOnce
+
+SUNDAY = date(2026, 6, 14)
+
+
+async def test_a_first_run_trades_towards_the_targets(run_once: RunOnce) -> None:
+    record = await run_once()
+    assert record.outcome is Outcome.TRADED
+    assert record.snapshot is not None
+    assert record.snapshot.net_liquidation == 50_000
+    assert {order.status for order in record.orders} == {OrderStatus.FILLED}
+    assert record.reflection is not None
+    before, after = record.reflection.drift_before, record.reflection.drift_after
+    assert sum(map(abs, after.values())) < sum(map(abs, before.values()))
+
+
+async def test_sales_are_sent_before_purchases(run_once: RunOnce) -> None:
+    record = await run_once()
+    assert [order.side for order in record.orders] == [Side.SELL, Side.BUY]
+
+
+async def test_every_order_answers_to_every_rule(run_once: RunOnce) -> None:
+    """A rule that is skipped is a limit that does not hold."""
+    record = await run_once()
+    assert {len(verdict.checks) for verdict in record.verdicts} == {len(RULES)}
+    assert "whatif" in {check.rule for check in record.verdicts[0].checks}
+
+
+async def test_the_next_run_continues_from_the_new_positions_and_knows_the_lesson(run_once: RunOnce) -> None:
+    first = await run_once()
+    second = await run_once()
+    assert first.reflection is not None
+    assert second.snapshot is not None
+    assert second.snapshot.net_liquidation == first.reflection.portfolio_value_after
+    assert [lesson.run_id for lesson in second.lessons] == [first.run_id]
+    assert second.lessons[0].statement == " ".join(first.reflection.lessons_learned)
+
+
+async def test_runs_go_on_until_every_bucket_is_inside_its_band(run_once: RunOnce) -> None:
+    """Fifteen sessions later there is nothing left to do, and nothing is churned."""
+    days = [date(2026, 6, day) for day in (15, 16, 17, 18, 22, 23, 24, 25, 26, 29, 30)]
+    days += [date(2026, 7, day) for day in (1, 2, 6, 7, 8, 9, 10, 13, 14)]
+    records = [await run_once(day=day) for day in days]
+    assert records[-1].outcome is Outcome.NOTHING_TO_DO
+    assert records[-1].orders == ()
+
+
+async def test_on_a_closed_day_nothing_is_planned_or_sent(run_once: RunOnce) -> None:
+    record = await run_once(day=SUNDAY)
+    assert record.outcome is Outcome.MARKET_CLOSED
+    assert "closed until Mon 2026-06-15 13:30 UTC" in record.message
+    assert record.plan is None
+    assert record.orders == ()
+
+
+async def test_a_tighter_limit_makes_smaller_orders(run_once: RunOnce) -> None:
+    record = await run_once(risk_threshold=Decimal(300))
+    values = [order.quantity * order.limit_price for order in record.orders]
+    assert values
+    assert max(values) <= 300
+
+
+async def test_the_reflection_file_holds_the_promised_keys(run_once: RunOnce, home: Home) -> None:
+    await run_once()
+    (file,) = home.reflections.iterdir()
+    assert file.name.startswith("reflection_")
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert {
+        "portfolio_value_before",
+        "decisions_made",
+        "trades_executed",
+        "successful_trades",
+        "total_trade_value",
+        "lessons_learned",
+        "current_allocations",
+        "drift_before",
+        "drift_after",
+        "commissions",
+    } <= written.keys()
+    assert written["decisions_made"] == written["successful_trades"] == 2
+
+
+async def test_without_save_reflections_no_file_is_written(run_once: RunOnce, home: Home) -> None:
+    await run_once(save_reflections=False)
+    assert list(home.reflections.iterdir()) == []
+
+
+async def test_the_record_fits_its_schema(run_once: RunOnce) -> None:
+    record = await run_once()
+    jsonschema.validate(json.loads(record.model_dump_json()), json_schema())
+    assert RunRecord.model_validate_json(record.model_dump_json()) == record
+
+
+async def test_money_moves_by_the_fills_and_their_commissions_alone(run_once: RunOnce) -> None:
+    first = await run_once()
+    second = await run_once(day=SUNDAY)
+    assert first.snapshot is not None
+    assert second.snapshot is not None
+    cash = first.snapshot.cash
+    for order in first.orders:
+        assert order.average_price is not None
+        assert order.commission is not None
+        cash -= order.side.sign * order.filled_quantity * order.average_price + order.commission
+    assert second.snapshot.cash == cash
+
+
+@pytest.mark.parametrize("granted", [True, False])
+async def test_with_approval_required_nothing_is_sent_before_the_answer(run_once: RunOnce, *, granted: bool) -> None:
+    record = await run_once(require_approval="always", answer=Approval(granted=granted, why="a test"))
+    assert record.outcome is (Outcome.TRADED if granted else Outcome.DECLINED)
+    assert bool(record.orders) is granted
+
+
+async def test_an_unanswered_approval_leaves_the_run_waiting_with_nothing_sent(run_once: RunOnce) -> None:
+    record = await run_once(require_approval="always")
+    assert record.outcome is Outcome.WAITING_FOR_APPROVAL
+    assert record.orders == ()
+    assert record.verdicts
