@@ -139,8 +139,12 @@ def _decisions(plan: TradePlan) -> Iterator[RenderableType]:
     author = "Rules" if plan.source == "rules" else plan.source
     count = len(plan.trades)
     yield Text(f"{author} made {count} trading decision{'' if count == 1 else 's'}", style="bold")
+    trades = Table.grid(padding=(0, 2))
     for trade in plan.trades:
-        yield Text.assemble("  ", _trade_words(trade.side, trade.quantity, trade.symbol), (f"  {trade.reason}", "dim"))
+        words = _trade_words(trade.side, trade.quantity, trade.symbol)
+        trades.add_row("", words, Text(trade.reason, style="dim"))
+    if count:
+        yield trades
 
 
 def _trade_words(side: Side, quantity: int, symbol: str) -> Text:

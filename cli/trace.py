@@ -54,7 +54,7 @@ class Trace:
         broker = settings.mcp_url or "simulated broker"
         mode = "paper trading" if settings.paper_trading else "LIVE TRADING"
         line = Text.assemble(("Smart Trading Agent", "bold"), f"  {mode} · {settings.strategy} strategy · {broker}")
-        self._console.print(line.append(f" · run {run_id}", style="dim"))
+        self._console.print(line, Text(f"run {run_id}", style="dim"), sep="\n")
 
     def show(self, event: Event, settings: Settings) -> None:
         from graph.runner import Progress, StepFinished, StepStarted  # noqa: PLC0415  (loaded by now, not before)
@@ -107,7 +107,7 @@ class Trace:
     def refuse(self, sentence: str) -> None:
         """Why the run could not even begin."""
         self.stop()
-        self._console.print(Text(sentence, style="red"), soft_wrap=True)
+        Console(stderr=True).print(Text(sentence, style="red"), soft_wrap=True)
 
     def stop(self) -> None:
         if self._status is not None:

@@ -7,7 +7,6 @@ import logging
 from brokers.errors import BrokerError, OutcomeUnknown, Retryable
 from graph.record import Failure, Outcome
 
-
 log = logging.getLogger("smart_agent")
 
 

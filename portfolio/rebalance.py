@@ -22,6 +22,15 @@ SOURCE = "rules"
 
 
 @dataclass(frozen=True)
+class _Tradable:
+    """A symbol that could be ordered now, at a limit `price` in USD a share."""
+
+    symbol: str
+    contract: Contract
+    price: Decimal
+
+
+@dataclass(frozen=True)
 class _Room:
     """What the limits leave for the next trade: USD of turnover and of cash, and the contracts already in."""
 
@@ -29,11 +38,12 @@ class _Room:
     cash: Decimal
     contracts: frozenset[int]
 
-    def after(self, side: Side, quantity: int, price: Decimal, conid: int) -> _Room:
-        turnover = self.turnover - quantity * price
+    def after(self, side: Side, quantity: int, traded: _Tradable) -> _Room:
+        turnover = self.turnover - quantity * traded.price
         if side is Side.SELL:
             return _Room(turnover, self.cash, self.contracts)
-        return _Room(turnover, self.cash - cost_of(Decimal(quantity), price), self.contracts | {conid})
+        cash = self.cash - cost_of(Decimal(quantity), traded.price)
+        return _Room(turnover, cash, self.contracts | {traded.contract.conid})
 
 
 def first_symbol_plan(snapshot: PortfolioSnapshot, settings: Settings) -> TradePlan:
@@ -63,48 +73,39 @@ def _trades(
         side = Side.SELL if bucket.drift > 0 else Side.BUY
         wanted = share_of(net, abs(bucket.drift))
         most = min(wanted, room.turnover, settings.risk_threshold, settings.max_trade_value)
-        for symbol, contract, price in _tradable(rule, side, snapshot, settings):
+        for offered in _tradable(rule, side, snapshot, settings):
             if side is Side.BUY:
-                quantity = _purchase(rule, symbol, contract, price, most, room, snapshot, settings)
+                quantity = _purchase(offered, rule, most, room, snapshot, settings)
             else:
-                quantity = min(_whole_shares(most, price), int(snapshot.held(symbol)))
+                quantity = min(_whole_shares(most, offered.price), int(snapshot.held(offered.symbol)))
             if quantity > 0:
-                room = room.after(side, quantity, price, contract.conid)
-                yield ProposedTrade(symbol=symbol, side=side, quantity=quantity, reason=_reason(bucket))
+                room = room.after(side, quantity, offered)
+                yield ProposedTrade(symbol=offered.symbol, side=side, quantity=quantity, reason=_reason(bucket))
                 break
 
 
-def _tradable(
-    rule: TradingRule, side: Side, snapshot: PortfolioSnapshot, settings: Settings
-) -> Iterator[tuple[str, Contract, Decimal]]:
-    """The rule's symbols that have a price and no open order, each with its contract and limit price."""
+def _tradable(rule: TradingRule, side: Side, snapshot: PortfolioSnapshot, settings: Settings) -> Iterator[_Tradable]:
+    """The rule's symbols that have a price and no open order, in its order."""
     for symbol in rule.symbols:
         quote, contract = snapshot.quotes.get(symbol), snapshot.contracts.get(symbol)
         if quote is None or contract is None or snapshot.open_orders_in(symbol):
             continue
         price = marketable_limit(side, quote, contract, settings.limit_offset)
         if price is not None:
-            yield symbol, contract, price
+            yield _Tradable(symbol, contract, price)
 
 
 def _purchase(
-    rule: TradingRule,
-    symbol: str,
-    contract: Contract,
-    price: Decimal,
-    most: Decimal,
-    room: _Room,
-    snapshot: PortfolioSnapshot,
-    settings: Settings,
+    offered: _Tradable, rule: TradingRule, most: Decimal, room: _Room, snapshot: PortfolioSnapshot, settings: Settings
 ) -> int:
     """Shares worth at most `most` USD that the position cap, the number of positions and the cash allow."""
-    if len(room.contracts | {contract.conid}) > settings.max_positions:
+    if len(room.contracts | {offered.contract.conid}) > settings.max_positions:
         return 0
     cap = share_of(snapshot.summary.net_liquidation, rule.max_position_size)
-    shares = _whole_shares(min(most, cap - held_value(symbol, price, snapshot)), price)
-    if cost_of(Decimal(shares), price) <= room.cash:
+    shares = _whole_shares(min(most, cap - held_value(offered.symbol, offered.price, snapshot)), offered.price)
+    if cost_of(Decimal(shares), offered.price) <= room.cash:
         return shares
-    return _whole_shares(room.cash - commission(Decimal(shares), price), price)
+    return _whole_shares(room.cash - commission(Decimal(shares), offered.price), offered.price)
 
 
 def _whole_shares(amount: Decimal, price: Decimal) -> int:

@@ -16,10 +16,14 @@ def data_quality(case: Case) -> Check:
     faults = [check.name for check in snapshot.data_quality if check.required and not check.passed]
     if snapshot.summary.currency != "USD":
         faults.append(f"balances in {snapshot.summary.currency}")
-    rows = (snapshot.summary, *snapshot.positions, *snapshot.open_orders)
-    faults += sorted({f"rows of account {row.account_id}" for row in rows} - {f"rows of account {snapshot.account.account_id}"})
+    owners = {snapshot.summary.account_id}
+    owners |= {position.account_id for position in snapshot.positions}
+    owners |= {order.account_id for order in snapshot.open_orders}
+    faults += [f"rows of account {other}" for other in sorted(owners - {snapshot.account.account_id})]
     actual = ", ".join(faults) or "fit"
-    return answer("data_quality", "fit to trade on", actual, "", passed=not faults, why=f"the data is not fit: {actual}")
+    return answer(
+        "data_quality", "fit to trade on", actual, "", passed=not faults, why=f"the data is not fit: {actual}"
+    )
 
 
 def account_kind(case: Case) -> Check:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from decimal import Decimal
 
 from portfolio.limits.case import Case, answer, exempt, not_evaluated
-from portfolio.models import Check
+from portfolio.models import Check, Side
+from portfolio.percent import share_of
 
 # Commissions above this share of an order's value are not believed; the broker's own cap is 1 %.
 MOST_COMMISSION = Decimal("0.02")
 
+# An order cannot change equity by more than it is worth, give or take what the market moved since the account was read,
+# in % of net liquidation; a preview that is further off was not of this account.
+MOST_EQUITY_GAP = 5.0
+
 
 def whatif(case: Case) -> Check:
-    """Initial margin within equity after the order, a plausible commission, no error and no warning; in USD."""
+    """Initial margin within equity after the order, figures that can be true, no error and no warning; in USD."""
     if not case.settings.require_whatif and case.snapshot.account.is_paper:
         return exempt("whatif", "not required", "USD")
     limit, said = "margin <= equity", case.what_if
@@ -26,7 +31,15 @@ def whatif(case: Case) -> Check:
     if margin is None or equity is None or cost is None:
         return not_evaluated("whatif", limit, "USD", "the broker's what-if lacks margin, equity or commission")
     actual = f"{margin:.2f} <= {equity:.2f}, commission {cost:.2f}"
-    passed = 0 <= margin <= equity and 0 <= cost <= MOST_COMMISSION * case.value
+    passed = margin <= equity and _plausible(case, case.value, margin, equity, cost)
     return answer(
         "whatif", limit, actual, "USD", passed=passed, why=f"the broker's what-if is not acceptable: {actual}"
     )
+
+
+def _plausible(case: Case, value: Decimal, margin: Decimal, equity: Decimal, cost: Decimal) -> bool:
+    """Zeros stand in for figures a server does not have: no purchase leaves an account without margin."""
+    is_margin = margin > 0 or (margin == 0 and case.trade.side is Side.SELL)
+    gap = abs(equity - case.snapshot.summary.equity_with_loan)
+    is_equity = equity > 0 and gap <= value + share_of(abs(case.net_liquidation), MOST_EQUITY_GAP)
+    return is_margin and is_equity and 0 <= cost <= MOST_COMMISSION * value

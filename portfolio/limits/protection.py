@@ -1,7 +1,7 @@
 """May this trade call itself a protective exit?
 
-The claim comes with the plan, and it lifts three limits, so it is proven anew from the facts: a claim that does not hold
-is refused, not treated as an ordinary trade.
+The claim comes with the plan, and it lifts three limits, so it is proven anew from the facts; where it does not hold,
+the trade is refused, not taken for an ordinary one.
 """
 
 from __future__ import annotations

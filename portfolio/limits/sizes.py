@@ -9,6 +9,7 @@ from portfolio.limits.case import NO_VALUE, Case, answer, exempt, not_evaluated,
 from portfolio.models import Check, Side
 from portfolio.percent import exact, in_percent
 
+
 def risk_threshold(case: Case) -> Check:
     """The most one discretionary order may be worth at its limit price, in USD."""
     if case.trade.protective:
