@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from brokers.errors import BrokerError, Retryable
 from brokers.simulated import PriceFileError
@@ -36,7 +36,7 @@ async def conduct(settings: Settings, home: Home, market: Market, trace: Trace) 
         log.exception("the run broke off")
         trace.refuse(f"The run broke off: {type(error).__name__}: {error}. The log has the details: {log_file}.")
         return ExitCode.FAILED
-    trace.finish(record)
+    trace.finish(record, home.root)
     return exit_code(record.outcome)
 
 
@@ -52,6 +52,28 @@ async def _lead(run: Run, trace: Trace) -> RunRecord:
     return record
 
 
+def log_lines(event: StepFinished) -> Iterator[str]:
+    """What a step decided or did, one line each, for whoever greps the log."""
+    state = event.state
+    match event.step:
+        case "sense":
+            snapshot = state["snapshot"]
+            yield f"sense {snapshot.account.account_id} net liquidation {snapshot.summary.net_liquidation}"
+        case "think":
+            for trade in state["plan"].trades:
+                yield f"plan {trade.side} {trade.quantity} {trade.symbol}: {trade.reason}"
+        case "act":
+            for verdict in state.get("verdicts", ()):
+                failed = ", ".join(f"{check.rule} ({check.why})" for check in verdict.failures)
+                outcome = f"refused: {failed}" if failed else "passed"
+                yield f"guard {verdict.side} {verdict.quantity} {verdict.symbol} at {verdict.limit_price} {outcome}"
+            for order in state.get("orders", ()):
+                filled = f"{order.filled_quantity} at {order.average_price}, commission {order.commission}"
+                yield f"order {order.client_order_id} {order.status}: {filled}"
+        case _:
+            yield f"reflect {' '.join(state['reflection'].lessons_learned)}"
+
+
 async def _show(events: AsyncIterator[Event], run: Run, trace: Trace) -> ApprovalWanted | None:
     """Show every event; the question the run stopped at, if it did."""
     question = None
@@ -59,6 +81,7 @@ async def _show(events: AsyncIterator[Event], run: Run, trace: Trace) -> Approva
         if isinstance(event, ApprovalWanted):
             question = event
         elif isinstance(event, StepFinished):
-            log.info("run %s %s finished in %.2f s", run.run_id, event.step, event.seconds)
+            for line in log_lines(event):
+                log.info("run %s %s", run.run_id, line)
         trace.show(event, run.context.settings)
     return question

@@ -100,7 +100,7 @@ def told_problems() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        print_problems(Console(stderr=True), error)
+        print_problems(Console(stderr=True), error, "nothing was written")
         raise typer.Exit(BAD_CONFIG) from None
 
 

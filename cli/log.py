@@ -8,6 +8,8 @@ from pathlib import Path
 
 MOST_BYTES = 5_000_000
 OLD_FILES = 3
+# One line for each call they make; worth it only to somebody who looks for a fault in them.
+CHATTY = ("mcp", "httpx", "aiosqlite", "asyncio")
 
 
 def log_to(file: Path, level: str) -> None:
@@ -18,3 +20,6 @@ def log_to(file: Path, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    if level != "DEBUG":
+        for chatty in CHATTY:
+            logging.getLogger(chatty).setLevel(logging.WARNING)

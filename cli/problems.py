@@ -8,10 +8,10 @@ from rich.text import Text
 from config.problems import ConfigError
 
 
-def print_problems(console: Console, error: ConfigError) -> None:
+def print_problems(console: Console, error: ConfigError, consequence: str = "nothing was started") -> None:
     """Every problem of `error` on `console`: the key and its value, where it was read, why, and what to write."""
     count = len(error.problems)
-    title = f"The configuration has {'a problem' if count == 1 else f'{count} problems'}; nothing was started."
+    title = f"The configuration has {'a problem' if count == 1 else f'{count} problems'}; {consequence}."
     console.print(Text(title, style="bold red"))
     for problem in error.problems:
         # Text, never markup: keys and values are somebody else's and may hold brackets.

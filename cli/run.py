@@ -63,7 +63,7 @@ def run(
 
     Example: smart-agent run --prices prices.csv.gz --as-of 2020-03-23
     """
-    overrides = _overrides(risk_threshold=risk_threshold, mcp_url=mcp_url)
+    overrides = _given(risk_threshold=risk_threshold, mcp_url=mcp_url)
     if paper_trading and live_trading:
         exit_with(ExitCode.BAD_USAGE, "--paper-trading and --live-trading exclude each other; give one of them.")
     if paper_trading or live_trading:
@@ -72,12 +72,21 @@ def run(
         typed = typer.prompt("Live trading moves real money. Type the id of the live account to trade", err=True)
         overrides["live_account_confirmed"] = typed.strip()
     place, settings = load_or_exit(home, config, overrides, strategy)
+    _tell_what_is_not_done(settings)
     _refuse_contradictions(settings, moved=bool(prices or as_of))
     raise typer.Exit(_execute(place, settings, prices, day_of(as_of), as_json=as_json))
 
 
-def _overrides(**given: Any) -> dict[str, Any]:
+def _given(**given: Any) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
+
+
+def _tell_what_is_not_done(settings: Settings) -> None:
+    """A setting that has no effect yet must not be taken for one that has."""
+    if settings.enable_continuous_loop:
+        typer.echo("enable_continuous_loop is on, and this version runs once: start it from cron to go on.", err=True)
+    if settings.openai_api_key:
+        typer.echo("OPENAI_API_KEY is set, and this version decides by rules alone.", err=True)
 
 
 def _refuse_contradictions(settings: Settings, *, moved: bool) -> None:
@@ -86,6 +95,12 @@ def _refuse_contradictions(settings: Settings, *, moved: bool) -> None:
             ExitCode.BAD_USAGE,
             "--prices and --as-of move the embedded simulated broker, and the server at mcp_url keeps its own time; "
             "nothing was started. Give them to `smart-agent server` instead, or leave out mcp_url.",
+        )
+    if not settings.paper_trading and not settings.mcp_url:
+        exit_with(
+            ExitCode.BAD_USAGE,
+            "Live trading needs a broker, and the embedded simulated one has only paper; nothing was started. "
+            "Set mcp_url to the MCP server of your broker.",
         )
     if not settings.paper_trading and not settings.live_account_confirmed:
         exit_with(

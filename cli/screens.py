@@ -74,9 +74,9 @@ def _market_words(snapshot: PortfolioSnapshot) -> str:
         words = f"open until {session.closes_at.astimezone(NEW_YORK):%H:%M}"
     else:
         words = f"[yellow]closed[/] until {session.opens_at.astimezone(NEW_YORK):%a %Y-%m-%d %H:%M}"
-    words += f" New York, {now:%a %Y-%m-%d}"
+    words += " New York"
     if abs((datetime.now(UTC) - session.now).total_seconds()) > CLOCK_SLACK_SECONDS:
-        words += f"; the broker's clock stands at {now:%H:%M}"
+        words += f" (by the broker's clock it is {now:%a %Y-%m-%d %H:%M})"
     return words
 
 
@@ -108,7 +108,7 @@ def _gain(price: Decimal | None, cost: Decimal) -> str:
 
 def _drift_table(table: DriftTable, threshold: float) -> Table:
     shown = Table("Bucket", box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("Value", "Weight", "Target", "Drift"):
+    for column in ("Value", "Weight", "Target", f"Drift (band ±{threshold:g})"):
         shown.add_column(column, justify="right")
     for bucket in table.buckets:
         style = "yellow" if abs(bucket.drift) > threshold else "green"
@@ -120,7 +120,7 @@ def _drift_table(table: DriftTable, threshold: float) -> Table:
             f"[{style}]{bucket.drift:+.1f}[/]",
         )
     if table.unassigned:
-        shown.add_row("[yellow]No rule[/]", f"{table.unassigned:,.2f}", "", "", "")
+        shown.add_row("[yellow]In no rule[/]", f"{table.unassigned:,.2f}", f"{table.unassigned_weight:.1f} %", "", "")
     shown.add_row("Cash", f"{table.cash:,.2f}", f"{table.cash_weight:.1f} %", "", "")
     return shown
 
@@ -206,6 +206,8 @@ def _before_and_after(reflection: Reflection) -> Table:
     for name, before in reflection.drift_before.items():
         after = reflection.drift_after.get(name)
         table.add_row(escape(name), f"{before:+.2f}", "-" if after is None else f"{after:+.2f}")
+    totals = (sum(map(abs, drift.values())) for drift in (reflection.drift_before, reflection.drift_after))
+    table.add_row("Total, signs aside", *(f"{total:.2f}" for total in totals), style="dim")
     return table
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
@@ -97,10 +98,11 @@ class Trace:
             return None
         return Approval(granted=Confirm.ask("Send them?", console=self._console, default=False), why="asked on screen")
 
-    def finish(self, record: RunRecord) -> None:
+    def finish(self, record: RunRecord, home: Path) -> None:
         self.stop()
         style = "green" if record.outcome in ("traded", "nothing_to_do") else "yellow"
         self._console.print(Text(record.message, style=style))
+        self._console.print(Text(f"Reflections, log and records: {home}", style="dim"), soft_wrap=True)
         if self._as_json:
             sys.stdout.write(record.model_dump_json(indent=2) + "\n")
 

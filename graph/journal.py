@@ -68,6 +68,13 @@ class Journal:
     def close(self) -> None:
         self._engine.dispose()
 
+    def last_order_sent_at(self, account_id: str) -> datetime | None:
+        """By the broker's clock; None before the first order."""
+        query = select(func.max(ORDERS.c.sent_at)).where(ORDERS.c.account_id == account_id)
+        with self._engine.connect() as connection:
+            last = connection.execute(query).scalar_one_or_none()
+        return None if last is None else datetime.fromisoformat(last)
+
     def open_day(self, account_id: str, now: datetime, net_liquidation: Decimal) -> None:
         """Keep the day's first net liquidation, in USD; later calls of the same day change nothing."""
         row = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from langgraph.store.base import BaseStore
 
 from graph.record import Lesson
 
 MOST_LESSONS = 5
+MOST_SEARCHED = 50
 
 
 def _namespace(account_id: str) -> tuple[str, ...]:
@@ -18,8 +21,12 @@ async def remember(store: BaseStore, account_id: str, lesson: Lesson) -> None:
     await store.aput(_namespace(account_id), lesson.run_id, lesson.model_dump(mode="json"))
 
 
-async def recall(store: BaseStore, account_id: str) -> tuple[Lesson, ...]:
-    """The newest lessons, newest first; a bounded number however many there are."""
-    items = await store.asearch(_namespace(account_id), limit=MOST_LESSONS)
+async def recall(store: BaseStore, account_id: str, now: datetime) -> tuple[Lesson, ...]:
+    """The newest lessons learned until `now`, newest first; a bounded number however many there are.
+
+    On a simulated clock that was set back, later lessons would tell the future.
+    """
+    items = await store.asearch(_namespace(account_id), limit=MOST_SEARCHED)
     lessons = [Lesson.model_validate(item.value) for item in items]
-    return tuple(sorted(lessons, key=lambda lesson: lesson.learned_at, reverse=True))
+    known = [lesson for lesson in lessons if lesson.learned_at <= now]
+    return tuple(sorted(known, key=lambda lesson: lesson.learned_at, reverse=True)[:MOST_LESSONS])

@@ -10,10 +10,13 @@ from graph.state import Context
 from portfolio.models import ApprovedOrder, BrokerOrder, OrderRecord, OrderStatus
 
 
+NEVER_SEEN = "The broker never saw this order; nothing was placed."
+
+
 async def settle_earlier_orders(account_id: str, context: Context) -> None:
     for order in context.journal.unsettled(account_id):
         known = await context.reader.order_status(account_id, order.client_order_id)
-        context.journal.settle(record_of(order, known) if known else _never_seen(order))
+        context.journal.settle(record_of(order, known) if known else not_sent(order, NEVER_SEEN))
 
 
 def record_of(order: ApprovedOrder, known: BrokerOrder) -> OrderRecord:
@@ -38,8 +41,9 @@ def unknown(order: ApprovedOrder, why: str) -> OrderRecord:
     return _without_books(order, OrderStatus.UNKNOWN, why)
 
 
-def _never_seen(order: ApprovedOrder) -> OrderRecord:
-    return _without_books(order, OrderStatus.REJECTED, "The broker never saw this order; nothing was placed.")
+def not_sent(order: ApprovedOrder, why: str) -> OrderRecord:
+    """The approved order when it is certain that the broker never got it."""
+    return _without_books(order, OrderStatus.REJECTED, why)
 
 
 def _without_books(order: ApprovedOrder, status: OrderStatus, why: str) -> OrderRecord:

@@ -177,7 +177,10 @@ def outcome_of(state: State, *, waiting: bool) -> tuple[Outcome, str]:
     if "failure" in state:
         return state["failure"].outcome, state["failure"].message
     if waiting:
-        return Outcome.WAITING_FOR_APPROVAL, f"{len(state['approved'])} order(s) wait for approval; nothing was sent."
+        return Outcome.WAITING_FOR_APPROVAL, (
+            f"{len(state['approved'])} order(s) need approval and nobody was there to ask; nothing was sent. "
+            "Run it in a terminal to be asked."
+        )
     snapshot = state["snapshot"]
     if not snapshot.fit_to_trade:
         why = "; ".join(check.why for check in snapshot.data_quality if check.required and not check.passed)

@@ -7,6 +7,7 @@ fact the whole run stands on, missing or contradictory, makes the data unfit and
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from decimal import Decimal
 
 from langgraph.runtime import Runtime
@@ -30,9 +31,22 @@ async def sense(state: State, runtime: Runtime[Context]) -> State:  # noqa: ARG0
     await settle_earlier_orders(account.account_id, context)
     runtime.stream_writer("reading the account and its market")
     snapshot = await read_snapshot(account, context.reader, context.settings)
+    snapshot = _clock_checked(snapshot, context.journal.last_order_sent_at(account.account_id))
     if snapshot.fit_to_trade:
         context.journal.open_day(account.account_id, snapshot.as_of, snapshot.summary.net_liquidation)
     return {"snapshot": snapshot}
+
+
+def _clock_checked(snapshot: PortfolioSnapshot, last_order: datetime | None) -> PortfolioSnapshot:
+    """The snapshot with a word of warning where a simulated clock was set back behind the account's own orders."""
+    if last_order is None or last_order <= snapshot.as_of:
+        return snapshot
+    why = (
+        f"this account last sent an order on {last_order:%Y-%m-%d}, and the clock now stands at "
+        f"{snapshot.as_of:%Y-%m-%d}: it holds what it bought later; `smart-agent sim reset` starts over"
+    )
+    warned = DataCheck(name="clock", passed=False, required=not snapshot.account.is_paper, why=why)
+    return snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, warned)})
 
 
 async def _the_account(reader: AccountReader) -> Account:

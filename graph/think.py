@@ -11,5 +11,5 @@ from portfolio.rebalance import first_symbol_plan
 
 async def think(state: State, runtime: Runtime[Context]) -> State:
     snapshot = state["snapshot"]
-    lessons = await recall(runtime.store, snapshot.account.account_id) if runtime.store else ()
+    lessons = await recall(runtime.store, snapshot.account.account_id, snapshot.as_of) if runtime.store else ()
     return {"lessons": lessons, "plan": first_symbol_plan(snapshot, runtime.context.settings)}

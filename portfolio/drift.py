@@ -34,6 +34,7 @@ class DriftTable(Fact):
     cash: Decimal
     cash_weight: float
     unassigned: Decimal
+    unassigned_weight: float
 
     @property
     def total_drift(self) -> float:
@@ -66,9 +67,11 @@ def bucket_drift(rule: TradingRule, snapshot: PortfolioSnapshot) -> BucketDrift:
 def drift_table(snapshot: PortfolioSnapshot, settings: Settings) -> DriftTable:
     summary = snapshot.summary
     named = set(settings.symbols)
+    unassigned = value_of({ticker(held.symbol) for held in snapshot.positions} - named, snapshot)
     return DriftTable(
         buckets=tuple(bucket_drift(rule, snapshot) for rule in settings.rules),
         cash=summary.total_cash,
         cash_weight=weight_of(summary.total_cash, summary.net_liquidation),
-        unassigned=value_of({ticker(held.symbol) for held in snapshot.positions} - named, snapshot),
+        unassigned=unassigned,
+        unassigned_weight=weight_of(unassigned, summary.net_liquidation),
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -201,7 +201,10 @@ class WhatIf(Fact):
 
 
 class BrokerOrder(Fact):
-    """An order as the broker's own books show it; `message` carries its words on a rejection or warning."""
+    """An order as the broker's own books show it; `message` carries its words on a rejection or warning.
+
+    `order_type` is LMT or MKT for orders of ours; a person's own orders may be of any other type, and count too.
+    """
 
     order_id: str
     client_order_id: str | None
@@ -210,7 +213,7 @@ class BrokerOrder(Fact):
     symbol: str
     side: Side
     quantity: Decimal
-    order_type: Literal["LMT", "MKT"]
+    order_type: str
     limit_price: Decimal | None
     status: OrderStatus
     filled_quantity: Decimal = Decimal(0)

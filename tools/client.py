@@ -67,8 +67,8 @@ class ToolSet:
         wrong = [*(set(arguments) - known), *(required - set(arguments))]
         if wrong:
             raise Terminal(
-                f"{name}: the MCP server's tool differs in {', '.join(sorted(wrong))}; nothing was asked of the broker. "
-                "Use a server whose tools keep to the contract."
+                f"{name}: the MCP server's tool does not agree on {', '.join(sorted(wrong))}; "
+                "nothing was asked of the broker. Use a server whose tools keep to the contract."
             )
         if self._connection.is_lost:
             raise Unreachable(f"{name}: the connection to the MCP server is lost; nothing was asked of the broker.")
@@ -85,6 +85,22 @@ class ToolSet:
         request = {"name": name, "args": arguments, "id": uuid4().hex, "type": "tool_call"}
         message = await self._connection.answer(name, self._tools[name].ainvoke(request))
         return _result(name, message)
+
+
+class NoTools:
+    """In place of a session that could not be opened: whatever is asked, it says why."""
+
+    def __init__(self, why: BrokerError) -> None:
+        self._why = why
+
+    def __contains__(self, name: str) -> bool:
+        return False
+
+    def check(self, name: str, arguments: Iterable[str]) -> None:  # noqa: ARG002  (as `ToolSet`)
+        raise self._why
+
+    async def call(self, name: str, **arguments: Any) -> dict[str, Any]:  # noqa: ARG002
+        raise self._why
 
 
 def _parameters(tool: BaseTool) -> tuple[set[str], set[str]]:

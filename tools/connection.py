@@ -7,6 +7,7 @@ does nothing else, so a run outlives its connection: it is told so in one senten
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -148,9 +149,8 @@ def server_name(server: FastMCP[object] | str) -> str:
     if server.startswith(STDIO_PREFIX):
         command, *arguments = server.removeprefix(STDIO_PREFIX).split() or [""]
         return f"{STDIO_PREFIX}{command}{' …' if arguments else ''}"
-    address, _, _ = server.partition("?")
-    scheme, mark, rest = address.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+    address = re.split("[?#]", server)[0]
+    return re.sub(r"^(\w+://)?.*@", r"\1", address)
 
 
 def one_line(text: str) -> str:

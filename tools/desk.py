@@ -1,16 +1,21 @@
-"""The only way to the order tools. It takes nothing but an `ApprovedOrder`, which only the guard makes.
+"""The only way to the order tools. It takes nothing but an `ApprovedOrder`, which only the guard makes, and each once.
 
-A failure after the request has left is never read as "not placed": it raises `OutcomeUnknown`, and the books are asked.
+What may have happened is told by the error's type. `Terminal` and `Unreachable` are raised only for what is known
+before the request leaves: no such tool, parameters it does not take, a connection already lost. Every failure after
+that is `OutcomeUnknown`, also a plain error of the server, which may have failed after its broker took the order, and a
+receipt that confirms nothing; then the books are asked.
 """
 
 from __future__ import annotations
 
-from brokers.errors import BrokerError, OutcomeUnknown, Unreachable
-from portfolio.models import ApprovedOrder
-from tools.account import ask, order_arguments
+from brokers.errors import BrokerError, OutcomeUnknown, Terminal
+from portfolio.models import ApprovedOrder, OrderStatus
+from tools.account import order_arguments
+from tools.answers import ask
 from tools.client import ToolSet
 from tools.contract import Tool
 from tools.rows.orders import CancelOrder, CancelRow, PlaceOrder, PlaceRow
+from tools.wire.orders import status_word
 
 
 class OrderDesk:
@@ -18,31 +23,36 @@ class OrderDesk:
 
     def __init__(self, tools: ToolSet) -> None:
         self._tools = tools
+        self._used: set[str] = set()
 
     async def place(self, order: ApprovedOrder) -> PlaceRow:
         """Send the order, once; the receipt may carry a refusal in `error`.
 
         Raises:
+            Terminal: the order cannot be sent here, or was sent before; nothing was sent.
+            Unreachable: the connection was lost before; nothing was sent.
             OutcomeUnknown: the order may have been placed.
-            Unreachable: there is no order tool; nothing was sent.
         """
-        if Tool.PLACE_ORDER not in self._tools:
-            raise Unreachable(f"{order.symbol}: the MCP server has no place_order tool; nothing was sent.")
+        arguments = {**order_arguments(order), "client_order_id": order.client_order_id, "tif": "DAY"}
+        self._tools.check(Tool.PLACE_ORDER, arguments)
+        if order.client_order_id in self._used:
+            raise Terminal(f"{order.symbol}: order {order.client_order_id} was sent before; it was not sent again.")
+        self._used.add(order.client_order_id)
         try:
-            return await ask(
-                self._tools,
-                Tool.PLACE_ORDER,
-                PlaceOrder,
-                lambda got: got.result,
-                client_order_id=order.client_order_id,
-                tif="DAY",
-                **order_arguments(order),
-            )
+            receipt = await ask(self._tools, Tool.PLACE_ORDER, PlaceOrder, lambda got: got.result, **arguments)
         except BrokerError as error:
             raise OutcomeUnknown(f"{order.symbol}: the order may have been placed ({error})") from error
+        if not receipt.order_id or receipt.order_status == status_word(OrderStatus.UNKNOWN):
+            said = receipt.error or f"the broker's receipt has order id {receipt.order_id or 'none'}"
+            raise OutcomeUnknown(f"{order.symbol}: the order may have been placed ({said})")
+        return receipt
 
     async def cancel(self, account_id: str, order_id: str) -> CancelRow:
-        """Ask the broker to cancel what is left of an order; whether it did, its books tell."""
+        """Ask the broker to cancel what is left of an order; whether it did, its books tell.
+
+        Raises:
+            BrokerError: the server answered with an error, or not at all; the order may be cancelled or not.
+        """
         return await ask(
             self._tools,
             Tool.CANCEL_ORDER,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from brokers.session import ExchangeCalendar, noon
 from brokers.simulated import opening, synthetic
-from brokers.simulated.books import Books, books_file, remove_books
+from brokers.simulated.books import Books, books_file, remove_books, resets_of
 from brokers.simulated.broker import SimulatedBroker
 from brokers.simulated.floor import TradingFloor
 from brokers.simulated.opening import opening_portfolio
@@ -58,11 +58,14 @@ def open_simulated(
     except BaseException:
         books.close()
         raise
-    return SimulatedBroker(floor, books)
+    return SimulatedBroker(floor, books, resets_of(folder))
 
 
 def reset(folder: Path) -> list[Path]:
-    """Remove the simulated books in `folder`, and nothing else; what was removed comes back."""
+    """Remove the simulated books in `folder`, and nothing else; what was removed comes back.
+
+    The next account there is another one, under another id.
+    """
     return remove_books(folder)
 
 

@@ -21,6 +21,7 @@ from portfolio.models import BrokerOrder, Execution
 
 _VERSION = 1
 _LOCK_SECONDS = 30
+_RESETS = "simulated-resets"
 _OURS = re.compile(r"simulated-(synthetic-\d+|replay-[\w-]*-[0-9a-f]{8})\.db(-wal|-shm)?")
 
 _SCHEMA = (
@@ -201,6 +202,19 @@ def remove_books(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     ours = sorted(path for path in folder.iterdir() if _OURS.fullmatch(path.name) and path.is_file())
+    if ours:
+        # Counted first: a reset that is cut short must not bring the old account's id back with empty books.
+        (folder / _RESETS).write_text(f"{resets_of(folder) + 1}\n", encoding="ascii")
     for path in ours:
         path.unlink()
     return ours
+
+
+def resets_of(folder: Path) -> int:
+    """How often the books in `folder` were removed."""
+    try:
+        return int((folder / _RESETS).read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError) as error:
+        raise Terminal(f"{folder / _RESETS}: cannot be read ({error}); remove that file, and run again.") from error

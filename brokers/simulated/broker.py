@@ -38,9 +38,13 @@ from portfolio.models import (
 )
 
 
-def account_id_of(market: str) -> str:
-    """The paper account that trades in the market of that name: DU and seven digits."""
-    return f"DU{1_000_000 + crc32(market.encode()) % 9_000_000}"
+def account_id_of(market: str, resets: int) -> str:
+    """The paper account of that market after so many resets: DU and seven digits.
+
+    A reset opens another account, so that what is remembered of the old one is not held against the new.
+    """
+    identity = f"{market} {resets}" if resets else market
+    return f"DU{1_000_000 + crc32(identity.encode()) % 9_000_000}"
 
 
 class SimulatedBroker:
@@ -51,10 +55,10 @@ class SimulatedBroker:
 
     name = "simulated"
 
-    def __init__(self, floor: TradingFloor, books: Books) -> None:
+    def __init__(self, floor: TradingFloor, books: Books, resets: int = 0) -> None:
         self._floor = floor
         self._books = books
-        self._account_id = account_id_of(floor.market.name)
+        self._account_id = account_id_of(floor.market.name, resets)
         self._desk = OrderDesk(self._account_id, floor, books)
 
     async def accounts(self) -> list[Account]:

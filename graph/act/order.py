@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 
 from brokers.errors import BrokerError, OutcomeUnknown, Terminal
 from graph.failure import describe
-from graph.reconcile import record_of, unknown
+from graph.reconcile import not_sent, record_of, unknown
 from graph.state import Context, State
 from portfolio.models import ApprovedOrder, BrokerOrder, OrderRecord, OrderStatus
 
@@ -51,23 +51,17 @@ async def _prove_account(approved: ApprovedOrder, context: Context) -> None:
 
 
 async def _execute(approved: ApprovedOrder, runtime: Runtime[Context]) -> OrderRecord:
-    context = runtime.context
+    doubt = f"{approved.symbol}: sent, and then lost sight of"
     try:
-        await context.desk.place(approved)
-        return await _follow(approved, runtime)
+        await runtime.context.desk.place(approved)
     except OutcomeUnknown as error:
-        return await _look_once(approved, context, str(error))
+        doubt = str(error)  # the broker's books may still tell
     except BrokerError as error:
-        return unknown(approved, f"{approved.symbol}: sent, and then lost sight of ({error})")
-
-
-async def _look_once(approved: ApprovedOrder, context: Context, why: str) -> OrderRecord:
-    """After a failed send the broker's books may still tell; without them the order stays UNKNOWN."""
+        return not_sent(approved, str(error))
     try:
-        known = await context.reader.order_status(approved.account_id, approved.client_order_id)
-    except BrokerError:
-        return unknown(approved, why)
-    return record_of(approved, known) if known else unknown(approved, why)
+        return await _follow(approved, runtime)
+    except BrokerError as error:
+        return unknown(approved, f"{doubt} ({error})")
 
 
 async def _follow(approved: ApprovedOrder, runtime: Runtime[Context]) -> OrderRecord:

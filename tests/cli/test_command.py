@@ -84,7 +84,8 @@ def test_real_prices_are_traded_at_that_days_close(home: Home, real_prices: Path
     ("arguments", "words"),
     [
         (["--paper-trading", "--live-trading"], "exclude each other"),
-        (["--live-trading"], "id of the live account"),
+        (["--live-trading"], "simulated one has only paper"),
+        (["--live-trading", "--mcp-url", "http://127.0.0.1:9/mcp"], "id of the live account"),
         (["--strategy", "agressive"], "aggressive"),
         (["--risk-threshold", "-5"], "risk_threshold"),
         (["--config", "/nowhere/config.json"], "/nowhere/config.json"),
@@ -117,11 +118,23 @@ def test_a_key_in_the_environment_reaches_no_file_and_no_screen(home: Home) -> N
         assert file.is_dir() or b"sk-do-not-tell" not in file.read_bytes(), file
 
 
-def test_sim_reset_starts_the_simulated_account_over(home: Home) -> None:
-    record_of(home, "--as-of", DAY)
+def test_sim_reset_opens_a_new_account_to_which_nothing_old_is_held(home: Home) -> None:
+    """Its lessons, its cooldowns and its count of the day's orders belong to the old one."""
+    first = record_of(home, "--as-of", DAY)
     done = smart_agent("sim", "reset", "--home", home.root)
     assert "simulated-synthetic" in done.stdout
-    assert record_of(home, "--as-of", DAY)["snapshot"]["net_liquidation"] == "50000.00"
+    again = record_of(home, "--as-of", DAY)
+    assert again["snapshot"]["net_liquidation"] == "50000.00"
+    assert again["account"] != first["account"]
+    assert again["lessons"] == []
+    assert [order["symbol"] for order in again["orders"]] == [order["symbol"] for order in first["orders"]]
+
+
+def test_the_log_tells_of_plans_verdicts_and_orders(home: Home) -> None:
+    record = record_of(home, "--as-of", DAY)
+    log = (home.root / "trading_log.log").read_text(encoding="utf-8")
+    for word in ("plan SELL", "guard SELL", f"order {record['orders'][0]['client_order_id']} FILLED", "traded: "):
+        assert f"run {record['run_id']} {word}" in log
 
 
 def test_the_help_page_lists_the_commands_and_every_exit_code() -> None:

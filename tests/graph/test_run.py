@@ -68,6 +68,15 @@ async def test_on_a_closed_day_nothing_is_planned_or_sent(run_once: RunOnce) -> 
     assert record.orders == ()
 
 
+async def test_a_clock_set_back_is_told_and_brings_no_lessons_from_the_future(run_once: RunOnce) -> None:
+    await run_once(day=date(2026, 6, 16))
+    earlier = await run_once(day=date(2026, 6, 15))
+    assert earlier.lessons == ()
+    assert earlier.snapshot is not None
+    (warned,) = (check for check in earlier.snapshot.data_quality if not check.passed)
+    assert "last sent an order on 2026-06-16" in warned.why
+
+
 async def test_a_tighter_limit_makes_smaller_orders(run_once: RunOnce) -> None:
     record = await run_once(risk_threshold=Decimal(300))
     values = [order.quantity * order.limit_price for order in record.orders]

@@ -197,13 +197,11 @@ def test_ib_words_mean_what_the_filled_quantity_makes_of_them(
     assert orders.read_status(word, None if filled is None else Decimal(filled)) is status
 
 
-def test_an_order_type_the_house_has_no_word_for_is_refused() -> None:
-    row = OrderRow(
-        orderId="1", conid=1, symbol="SPY", side="BUY", orderType="Limit", quantity=Decimal(1), account="DU1"
-    )
-    assert orders.read_order(row).order_type == "LMT"
-    with pytest.raises(ValidationError):
-        orders.read_order(row.model_copy(update={"orderType": "STP"}))
+@pytest.mark.parametrize(("word", "kind"), [("Limit", "LMT"), ("MKT", "MKT"), ("STP", "STP"), (None, "")])
+def test_an_order_of_any_type_is_read(word: str | None, kind: str) -> None:
+    """A person's own stop order must not blind the agent, and must be counted."""
+    row = OrderRow(orderId="1", conid=1, symbol="SPY", side="BUY", orderType=word, quantity=Decimal(1), account="DU1")
+    assert orders.read_order(row).order_type == kind
 
 
 def test_a_snapshot_says_how_far_the_price_moved_since_the_previous_close() -> None:

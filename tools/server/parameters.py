@@ -1,11 +1,23 @@
-"""The parameters that several tools share, each with the words and limits a caller sees in its schema."""
+"""The parameters that several tools share, each with the words and limits a caller sees in its schema.
+
+Quantities and prices travel as JSON numbers, where 5 shares may arrive as 5.0: they are 5 again from here on.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+
+TOO_MANY = 1_000_000_000
+
+
+def _plain(number: Decimal) -> Decimal:
+    """`number` without the decimals a whole one brings along on its way through a float."""
+    whole = number.to_integral_value()
+    return Decimal(int(whole)) if number == whole else number
+
 
 AccountId = Annotated[
     str | None, Field(description="Account id; may be left out when there is only one account.", min_length=1)
@@ -18,10 +30,13 @@ Conids = Annotated[
 ]
 
 OrderSide = Annotated[Literal["BUY", "SELL"], Field(description="Exactly BUY or SELL.")]
-Quantity = Annotated[Decimal, Field(description="Whole shares, more than 0.", gt=0)]
+Quantity = Annotated[
+    Decimal, Field(description="Whole shares, more than 0.", gt=0, lt=TOO_MANY), AfterValidator(_plain)
+]
 OrderType = Annotated[Literal["MKT", "LMT"], Field(description="MKT, or LMT with a price.")]
 LimitPrice = Annotated[
-    Decimal | None, Field(description="Limit price in USD a share; with LMT and only with LMT.", gt=0)
+    Annotated[Decimal, Field(gt=0, lt=TOO_MANY), AfterValidator(_plain)] | None,
+    Field(description="Limit price in USD a share; with LMT and only with LMT."),
 ]
 ClientOrderId = Annotated[
     str, Field(description="Your own id of the order, unique in the account.", min_length=1, max_length=64)

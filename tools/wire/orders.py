@@ -68,7 +68,7 @@ def order_row(order: BrokerOrder) -> OrderRow:
 
 
 def read_order(row: OrderRow) -> BrokerOrder:
-    """The order in the broker's books; an order type the house has no word for raises `ValidationError`."""
+    """The order in the broker's books, of whatever type."""
     filled = row.filled or Decimal(0)
     kind = row.orderType or ""
     return BrokerOrder(

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from portfolio.limits import Case, PastTrade
+from portfolio.limits.history import max_daily_loss, max_orders_per_day, reversal_cooldown
+from portfolio.models import Side
+from tests.portfolio.cases import DAY, approved, buy, hours_ago, make_settings, sell, trade
+
+
+class TestMaxDailyLoss:
+    """Net liquidation is 100,000 USD and 20 % may be lost."""
+
+    @staticmethod
+    def since(first: str | None) -> Case:
+        value = None if first is None else Decimal(first)
+        day = DAY.model_copy(update={"first_net_liquidation": value})
+        return buy(day=day, settings=make_settings(max_daily_loss=20))
+
+    def test_a_loss_of_exactly_the_limit_passes_and_a_cent_more_fails(self) -> None:
+        assert max_daily_loss(self.since("125000.00")).passed
+        over = max_daily_loss(self.since("125000.01"))
+        assert over.passed is False
+        assert over.actual == "20.01"
+
+    def test_a_day_without_a_loss_passes(self) -> None:
+        assert max_daily_loss(self.since("50000.00")).passed
+
+    def test_a_sale_is_exempt(self) -> None:
+        crash = DAY.model_copy(update={"first_net_liquidation": Decimal(1_000_000)})
+        assert max_daily_loss(sell(day=crash)).passed
+
+    @pytest.mark.parametrize("first", [None, "0", "-5"])
+    def test_without_a_first_value_it_is_not_evaluated(self, first: str | None) -> None:
+        assert max_daily_loss(self.since(first)).passed is None
+
+
+class TestMaxOrdersPerDay:
+    def test_the_last_order_of_the_day_passes_and_one_more_fails(self) -> None:
+        assert max_orders_per_day(buy(day=DAY.model_copy(update={"orders_sent": 19}))).passed
+        assert max_orders_per_day(buy(day=DAY.model_copy(update={"orders_sent": 20}))).passed is False
+
+    def test_the_batch_counts_and_sales_do_too(self) -> None:
+        day = DAY.model_copy(update={"orders_sent": 18})
+        one = (approved("VTI", Side.BUY, 1),)
+        two = (*one, approved("AAPL", Side.SELL, 1))
+        assert max_orders_per_day(sell(day=day, batch=one)).passed
+        assert max_orders_per_day(sell(day=day, batch=two)).passed is False
+        assert max_orders_per_day(sell(day=day, batch=two, protective=True)).passed is False
+
+
+class TestReversalCooldown:
+    @staticmethod
+    def after(symbol: str, side: Side, hours: float) -> Case:
+        past = PastTrade(symbol=symbol, side=side, traded_at=hours_ago(hours))
+        return sell(day=DAY.model_copy(update={"past_trades": (past,)}))
+
+    def test_exactly_the_cooldown_passes_and_a_second_less_fails(self) -> None:
+        assert reversal_cooldown(self.after("SPY", Side.BUY, 24)).passed
+        assert reversal_cooldown(self.after("SPY", Side.BUY, 24 - 1 / 3600)).passed is False
+
+    def test_a_trade_on_record_for_a_later_time_than_now_blocks(self) -> None:
+        """Clocks differ; what was bought a moment ahead of the broker's clock was still bought."""
+        assert reversal_cooldown(self.after("SPY", Side.BUY, -1)).passed is False
+
+    def test_the_same_side_and_other_symbols_do_not_count(self) -> None:
+        assert reversal_cooldown(self.after("SPY", Side.SELL, 1)).passed
+        assert reversal_cooldown(self.after("VTI", Side.BUY, 1)).passed
+
+    def test_a_purchase_after_a_sale_is_a_reversal_too(self) -> None:
+        case = self.after("SPY", Side.SELL, 1)
+        assert reversal_cooldown(replace(case, trade=trade("SPY", Side.BUY, 1))).passed is False
+
+    def test_another_spelling_is_the_same_symbol(self) -> None:
+        case = self.after("BRK.B", Side.BUY, 1)
+        assert reversal_cooldown(replace(case, trade=trade("BRK B", Side.SELL, 1))).passed is False
+
+    def test_a_protective_exit_is_exempt(self) -> None:
+        case = self.after("SPY", Side.BUY, 1)
+        assert reversal_cooldown(replace(case, trade=trade("SPY", Side.SELL, 1, protective=True))).passed

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from pydantic import ValidationError
+
+from portfolio.limits import PastTrade
+from portfolio.models import AccountSummary, ApprovedOrder, Check, Quote, Side, Verdict, WhatIf
+from tests.portfolio.cases import (
+    NOW,
+    SNAPSHOT,
+    approved,
+    contract,
+    make_snapshot,
+    make_summary,
+    open_order,
+    position,
+    quote,
+)
+
+
+@pytest.mark.parametrize("number", ["NaN", "sNaN", "Infinity", "-Infinity"])
+def test_a_price_or_balance_that_is_no_number_never_becomes_a_fact(number: str) -> None:
+    """Every comparison with NaN is false or an error: no limit could be trusted with one."""
+    with pytest.raises(ValidationError):
+        Quote(conid=1, symbol="SPY", bid=Decimal(number))
+    with pytest.raises(ValidationError):
+        WhatIf(equity_after=Decimal(number))
+    with pytest.raises(ValidationError):
+        AccountSummary.model_validate(make_summary().model_dump() | {"net_liquidation": number})
+
+
+@pytest.mark.parametrize("change", [{"quantity": 0}, {"quantity": -1}, {"quantity": 1.5}, {"limit_price": Decimal(0)}])
+def test_an_approved_order_has_whole_shares_and_a_positive_price(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ApprovedOrder.model_validate(approved("SPY", Side.BUY, 1).model_dump() | change)
+
+
+@pytest.mark.parametrize("answers", [(), (False,), (True, False), (None,), (True, None)])
+def test_a_verdict_cannot_claim_more_than_its_checks(answers: tuple[bool | None, ...]) -> None:
+    checks = tuple(Check(rule="x", limit="1", actual="1", passed=answer) for answer in answers)
+    with pytest.raises(ValidationError, match="against its own checks"):
+        Verdict(symbol="SPY", side=Side.BUY, quantity=1, limit_price=None, passed=True, checks=checks)
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        PastTrade(symbol="SPY", side=Side.BUY, traded_at=NOW.replace(tzinfo=None))
+
+
+def test_what_is_held_is_found_under_any_spelling_and_by_contract() -> None:
+    """Two names for one holding would each have the whole position limit."""
+    rows = [position("BRK.B", 10, conid=5), position("BERKSHIRE B", 7, conid=5), position("SPY", 3)]
+    snapshot = make_snapshot(positions=rows)
+    assert snapshot.held("BRK B") == 17
+    assert snapshot.held("brk b") == 10
+    assert snapshot.held("SPY") == 3
+    assert snapshot.held("AAPL") == 0
+
+
+def test_an_empty_position_is_no_position() -> None:
+    assert make_snapshot(positions=[position("SPY", 0)]).positions_in("SPY") == ()
+
+
+def test_open_orders_are_found_by_contract_too() -> None:
+    order = open_order("SPY", Side.BUY, 5, symbol="SPDR S&P")
+    snapshot = make_snapshot(open_orders=(order,))
+    assert snapshot.open_orders_in("SPY") == (order,)
+    assert snapshot.open_orders_in("VTI") == ()
+    assert not SNAPSHOT.is_in("UNKNOWN", order)
+
+
+def test_an_order_that_has_filled_more_than_it_was_for_promises_nothing() -> None:
+    assert open_order("SPY", Side.SELL, 5, filled_quantity=2).remaining == 3
+    assert open_order("SPY", Side.SELL, 5, filled_quantity=9).remaining == 0
+
+
+def test_the_mid_price_needs_both_sides() -> None:
+    assert quote("SPY", bid=Decimal(99), ask=Decimal(101)).mid == 100
+    assert quote("SPY", bid=None).mid is None
+    assert contract("SPY").min_tick == Decimal("0.01")

@@ -1,0 +1,113 @@
+"""The same facts over every way to the server: in memory, as a child process, and over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from brokers.simulated import open_simulated
+from portfolio.models import ApprovedOrder, Side
+from tools.account import AccountReader
+from tools.client import Toolbox, open_toolbox
+from tools.desk import OrderDesk
+from tools.server import build_server
+
+FRIDAY = date(2026, 1, 16)
+SYMBOLS = ("SPY", "AAPL", "GLD")
+
+
+@asynccontextmanager
+async def in_memory(folder: Path) -> AsyncIterator[Toolbox]:
+    broker = open_simulated(folder, as_of=FRIDAY)
+    async with open_toolbox(build_server(broker)) as box:
+        yield box
+    await broker.close()
+
+
+@asynccontextmanager
+async def over_stdio(folder: Path) -> AsyncIterator[Toolbox]:
+    command = [str(Path(sys.executable).with_name("smart-agent")), "server", "--transport", "stdio"]
+    where = ["--home", str(folder), "--as-of", FRIDAY.isoformat()]
+    async with open_toolbox(f"stdio:{shlex.join([*command, *where])}") as box:
+        yield box
+
+
+@asynccontextmanager
+async def over_http(folder: Path) -> AsyncIterator[Toolbox]:
+    broker = open_simulated(folder, as_of=FRIDAY)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        app = build_server(broker).streamable_http_app()
+        web = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
+        serving = asyncio.create_task(web.serve([listening]))
+        async with open_toolbox(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp") as box:
+            yield box
+        web.should_exit = True
+        await serving
+    await broker.close()
+
+
+TRANSPORTS = {"memory": in_memory, "stdio": over_stdio, "http": over_http}
+
+
+async def facts(box: Toolbox) -> dict[str, object]:
+    """Everything the graph asks, before and after one order that fills and one that rests."""
+    reader, desk = AccountReader(box.read), OrderDesk(box.order)
+    (account,) = await reader.accounts()
+    contracts = [await reader.find_contract(symbol) for symbol in SYMBOLS]
+    quotes = await reader.quotes(contract.conid for contract in contracts)
+    spy = contracts[0]
+    ask = quotes[spy.conid].ask
+    assert ask is not None
+    fills = ApprovedOrder(
+        client_order_id="fills",
+        account_id=account.account_id,
+        conid=spy.conid,
+        symbol="SPY",
+        side=Side.BUY,
+        quantity=2,
+        limit_price=ask,
+    )
+    rests = fills.model_copy(update={"client_order_id": "rests", "limit_price": Decimal("1.01")})
+    return {
+        "tools": sorted(tool.name for tool in (*box.read.tools, *box.order.tools)),
+        "account": account,
+        "contracts": contracts,
+        "quotes": quotes,
+        "session": await reader.session("SPY"),
+        "before": (await reader.summary(account.account_id), await reader.positions(account.account_id)),
+        "what_if": await reader.what_if(fills),
+        "receipts": [await desk.place(fills), await desk.place(rests)],
+        "statuses": [await reader.order_status(account.account_id, sent) for sent in ("fills", "rests", "never")],
+        "open": await reader.open_orders(account.account_id),
+        "after": (await reader.summary(account.account_id), await reader.positions(account.account_id)),
+    }
+
+
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+async def test_the_same_facts_come_over_every_transport(transport: str, tmp_path: Path) -> None:
+    """The nodes of the graph cannot tell which one they use."""
+    async with in_memory(tmp_path / "memory") as box:
+        expected = await facts(box)
+    async with TRANSPORTS[transport](tmp_path / transport) as box:
+        assert await facts(box) == expected
+    statuses = expected["statuses"]
+    assert isinstance(statuses, list)
+    assert [status and status.status.value for status in statuses] == ["FILLED", "SUBMITTED", None]
+
+
+@pytest.mark.parametrize("transport", ["memory", "http"])
+async def test_many_questions_at_once_are_all_answered(transport: str, tmp_path: Path) -> None:
+    async with TRANSPORTS[transport](tmp_path) as box:
+        reader = AccountReader(box.read)
+        sessions = await asyncio.gather(*(reader.session("SPY") for _ in range(20)))
+    assert len(set(sessions)) == 1
