@@ -6,12 +6,13 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 
 from brokers.errors import BrokerError, Retryable
-from brokers.simulated import PriceFileError
+from brokers.simulated import MarketError
 from cli.exit_codes import ExitCode, exit_code
 from cli.trace import Trace
 from cli.wiring import Market, open_run
 from config.home import Home
 from config.settings import Settings
+from graph.journal import JournalError
 from graph.record import RunRecord
 from graph.runner import ApprovalWanted, Event, Run, StepFinished
 
@@ -25,10 +26,10 @@ async def conduct(settings: Settings, home: Home, market: Market, trace: Trace) 
         async with open_run(settings, home, market) as run:
             trace.headline(run.run_id, settings)
             record = await _lead(run, trace)
-    except PriceFileError as error:
+    except MarketError as error:
         trace.refuse(str(error))
         return ExitCode.BAD_USAGE
-    except BrokerError as error:
+    except (BrokerError, JournalError) as error:
         log.warning("%s", error)
         trace.refuse(str(error))
         return ExitCode.UNREACHABLE if isinstance(error, Retryable) else ExitCode.FAILED

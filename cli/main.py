@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+
 import typer
 
 from cli import config_commands, run, server, sim
@@ -21,4 +25,8 @@ app.add_typer(config_commands.app, name="config")
 
 
 def main() -> None:
+    os.umask(0o077)  # what somebody owns is nobody else's business
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without "·" must not end a run
     app()

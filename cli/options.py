@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -75,6 +77,21 @@ def home_or_exit(home: Path | None) -> Home:
         print_problems(Console(stderr=True), error)
         raise typer.Exit(ExitCode.BAD_USAGE) from None
     return place
+
+
+@contextmanager
+def sole_use(home: Home) -> Iterator[None]:
+    """One process at a time: two runs would each spend the same limits. The lock of a dead process does not hold."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415  (only commands that trade need it)
+
+    try:
+        with FileLock(home.lock, timeout=0):
+            yield
+    except Timeout:
+        exit_with(
+            ExitCode.FAILED,
+            f"Another run is at work in {home.root}; this one did nothing. Wait for it, or give --home another folder.",
+        )
 
 
 def exit_with(code: ExitCode, sentence: str) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from cli.options import (
     day_of,
     exit_with,
     load_or_exit,
+    sole_use,
 )
 
 if TYPE_CHECKING:
@@ -110,14 +112,24 @@ def _refuse_contradictions(settings: Settings, *, moved: bool) -> None:
         )
 
 
-def _execute(home: Home, settings: Settings, prices: Path | None, as_of: Any, *, as_json: bool) -> ExitCode:
+def _execute(home: Home, settings: Settings, prices: Path | None, as_of: date | None, *, as_json: bool) -> ExitCode:
     # The graph and its libraries take seconds to import, so the person is told first that something happens.
     from cli.trace import trace_for  # noqa: PLC0415
 
     trace = trace_for(as_json=as_json, interactive=sys.stdin.isatty())
-    with trace.starting():
-        from cli.conduct import conduct  # noqa: PLC0415
-        from cli.wiring import Market  # noqa: PLC0415
+    try:
+        with sole_use(home):
+            trace.starting()
+            from cli.conduct import conduct  # noqa: PLC0415
+            from cli.wiring import Market  # noqa: PLC0415
 
-    log_to(home.log_file(settings.log_file), settings.log_level)
-    return asyncio.run(conduct(settings, home, Market(prices, as_of), trace))
+            log_to(home.log_file(settings.log_file), settings.log_level)
+            return asyncio.run(conduct(settings, home, Market(prices, as_of), trace))
+    except KeyboardInterrupt:
+        trace.refuse("Interrupted. An order that was under way is in the journal, and the next run looks it up first.")
+        return ExitCode.FAILED
+    except OSError as error:
+        trace.refuse(f"{error.filename or home.root}: {error.strerror}; nothing was started. Check that folder.")
+        return ExitCode.BAD_USAGE
+    finally:
+        trace.stop()

@@ -56,7 +56,7 @@ def sense_screen(state: State, settings: Settings) -> RenderableType:
 def _account_facts(snapshot: PortfolioSnapshot) -> Table:
     summary, account = snapshot.summary, snapshot.account
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("Account", f"{account.account_id} ({'paper' if account.is_paper else 'LIVE'})")
+    facts.add_row("Account", f"{escape(account.account_id)} ({'paper' if account.is_paper else 'LIVE'})")
     facts.add_row("Portfolio Value", f"[bold]{money(summary.net_liquidation)}[/]")
     facts.add_row("Available Funds", money(summary.available_funds))
     facts.add_row("Cash", money(summary.total_cash))

@@ -40,13 +40,13 @@ def server(
     Example: smart-agent server --broker simulated --transport http --port 8001
     """
     place = home_or_exit(home)
-    from brokers.simulated import PriceFileError, open_simulated  # noqa: PLC0415  (heavy, and the help page is not)
+    from brokers.simulated import MarketError, open_simulated  # noqa: PLC0415  (heavy, and the help page is not)
     from tools.server import build_server  # noqa: PLC0415
 
     brokers = {BrokerName.SIMULATED: open_simulated}
     try:
         opened = brokers[broker](place.simulated, prices=prices, as_of=day_of(as_of))
-    except (PriceFileError, ValueError) as error:
+    except MarketError as error:
         exit_with(ExitCode.BAD_USAGE, str(error))
     app = build_server(opened, port=port)
     if transport is Transport.HTTP:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli.options import HomeOption, home_or_exit
+from cli.options import HomeOption, home_or_exit, sole_use
 
 app = typer.Typer(help="The embedded simulated broker.", no_args_is_help=True)
 
@@ -20,7 +20,8 @@ def reset(home: HomeOption = None) -> None:
     place = home_or_exit(home)
     from brokers.simulated import reset as forget  # noqa: PLC0415  (it needs numpy)
 
-    removed = forget(place.simulated)
+    with sole_use(place):
+        removed = forget(place.simulated)
     for file in removed:
         typer.echo(f"removed {file}")
     if not removed:

@@ -6,10 +6,9 @@ record alone.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,14 @@ TITLES = {
 PLAIN_WIDTH = 120
 
 
+class TalkingConsole(Console):
+    """A console whose reader may leave: orders are followed to their end whether anybody looks on or not."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
 class Trace:
     """Shows one run on `console`, in panels or plain; `as_json` prints the record on stdout at the end."""
 
@@ -45,11 +52,9 @@ class Trace:
         self._step = ""
         self._began = 0.0
 
-    @contextmanager
-    def starting(self) -> Iterator[None]:
+    def starting(self) -> None:
         """While the libraries load."""
         self._busy("Starting")
-        yield
 
     def headline(self, run_id: str, settings: Settings) -> None:
         broker = settings.mcp_url or "simulated broker"
@@ -102,6 +107,8 @@ class Trace:
         self.stop()
         style = "green" if record.outcome in ("traded", "nothing_to_do") else "yellow"
         self._console.print(Text(record.message, style=style))
+        for note in record.notes:
+            self._console.print(Text(note, style="yellow"))
         self._console.print(Text(f"Reflections, log and records: {home}", style="dim"), soft_wrap=True)
         if self._as_json:
             sys.stdout.write(record.model_dump_json(indent=2) + "\n")
@@ -118,9 +125,9 @@ class Trace:
 
 def trace_for(*, as_json: bool, interactive: bool) -> Trace:
     stream: dict[str, Any] = {"stderr": as_json, "highlight": False, "soft_wrap": False}
-    console = Console(**stream)
+    console = TalkingConsole(**stream)
     if not console.is_terminal:
-        console = Console(**stream, width=PLAIN_WIDTH)
+        console = TalkingConsole(**stream, width=PLAIN_WIDTH)
     return Trace(console, panels=console.is_terminal, as_json=as_json, interactive=interactive)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 from mcp.server.fastmcp import FastMCP
 
+from brokers.errors import BrokerError
 from brokers.simulated import SimulatedBroker, open_simulated
 from config.home import Home
 from config.settings import Settings
@@ -24,7 +25,7 @@ from graph.runner import Run, new_run_id
 from graph.state import Context
 from graph.wiring import build_graph
 from tools.account import AccountReader
-from tools.client import open_toolbox
+from tools.client import NoTools, Tools, open_toolbox
 from tools.desk import OrderDesk
 from tools.server import build_server
 
@@ -46,7 +47,6 @@ async def open_run(settings: Settings, home: Home, market: Market) -> AsyncItera
     """A run over the server the settings name, or over the embedded simulated broker.
 
     Raises:
-        brokers.errors.Unreachable: there is no MCP server at `mcp_url`.
         brokers.simulated.PriceFileError: the price file cannot be traded on.
     """
     async with AsyncExitStack() as stack:
@@ -67,14 +67,23 @@ async def run_over(server: FastMCP[object] | str, settings: Settings, home: Home
         checkpointer = await stack.enter_async_context(open_checkpoints(home.checkpoints))
         store = await stack.enter_async_context(AsyncSqliteStore.from_conn_string(str(home.memory)))
         await store.setup()
-        toolbox = await stack.enter_async_context(open_toolbox(server))
+        read, order = await _tools(stack, server)
         context = Context(
             settings=settings,
-            reader=AccountReader(toolbox.read),
-            desk=OrderDesk(toolbox.order),
+            reader=AccountReader(read),
+            desk=OrderDesk(order),
             journal=journal,
             reflections=home.reflections,
             clock=lambda: datetime.now(UTC),
             pause=asyncio.sleep,
         )
         yield Run(build_graph(checkpointer, store), context, new_run_id(context.clock()))
+
+
+async def _tools(stack: AsyncExitStack, server: FastMCP[object] | str) -> tuple[Tools, Tools]:
+    """The reading and the ordering tools; where no server answers the run begins all the same, and sense says so."""
+    try:
+        toolbox = await stack.enter_async_context(open_toolbox(server))
+    except BrokerError as error:
+        return NoTools(error), NoTools(error)
+    return toolbox.read, toolbox.order

@@ -48,6 +48,11 @@ class Home:
         return self.root / "reflections"
 
     @property
+    def lock(self) -> Path:
+        """Held by the one process that may trade from here."""
+        return self.root / "run.lock"
+
+    @property
     def simulated(self) -> Path:
         """What the simulated broker remembers between runs."""
         return self.root / "simulated"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from brokers.errors import BrokerError, OutcomeUnknown, Retryable
+from graph.journal import JournalError
 from graph.record import Failure, Outcome
 
 log = logging.getLogger("smart_agent")
@@ -12,6 +13,8 @@ log = logging.getLogger("smart_agent")
 
 def describe(step: str, error: BaseException) -> Failure:
     """The failure of `step`; one that no broker explains is a mistake of ours, and the log gets all of it."""
+    if isinstance(error, JournalError):
+        return Failure(step=step, outcome=Outcome.FAILED, message=str(error))
     if not isinstance(error, BrokerError):
         log.error("%s broke off", step, exc_info=error)
         return Failure(step=step, outcome=Outcome.FAILED, message=f"Unexpected {type(error).__name__}: {error}")
@@ -20,5 +23,6 @@ def describe(step: str, error: BaseException) -> Failure:
     elif isinstance(error, Retryable):
         outcome = Outcome.UNREACHABLE
     else:
-        outcome = Outcome.FAILED
+        # Sense only reads: an answer it cannot use is data nobody should trade on.
+        outcome = Outcome.DATA_UNFIT if step == "sense" else Outcome.FAILED
     return Failure(step=step, outcome=outcome, message=str(error))

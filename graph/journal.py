@@ -6,20 +6,24 @@ next run knows what may be out there. Nothing is ever deleted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, Date, MetaData, String, Table, create_engine, event, func, select
+from sqlalchemy import URL, Column, Date, MetaData, String, Table, create_engine, event, func, select
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from graph.record import RunRecord
 from portfolio.limits import PastTrade, TradingDay
 from portfolio.models import ApprovedOrder, OrderRecord, OrderStatus
 
 NEW_YORK = ZoneInfo("America/New_York")
-UNSETTLED = (OrderStatus.SUBMITTED, OrderStatus.PARTIAL, OrderStatus.UNKNOWN)
+UNSETTLED = [status.value for status in OrderStatus if status.is_unresolved]
 
 TABLES = MetaData()
 ORDERS = Table(
@@ -57,13 +61,29 @@ def trading_day(moment: datetime) -> date:
     return moment.astimezone(NEW_YORK).date()
 
 
+class JournalError(Exception):
+    """The journal cannot be read or written; nothing may be sent that it would not know of."""
+
+
+class SentOrder(NamedTuple):
+    """An order that was about to be sent, and the New York day of its session."""
+
+    order: ApprovedOrder
+    trading_day: date
+
+
 class Journal:
-    """Orders, days and runs of one home folder; every write is committed before the call returns."""
+    """Orders, days and runs of one home folder; every write is committed before the call returns.
+
+    Every method raises `JournalError` when the database cannot be used.
+    """
 
     def __init__(self, database: Path) -> None:
-        self._engine = create_engine(f"sqlite:///{database}")
+        self._database = database
+        self._engine = create_engine(URL.create("sqlite", database=str(database)))
         event.listen(self._engine, "connect", _durable)
-        TABLES.create_all(self._engine)
+        with self._told():
+            TABLES.create_all(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -71,9 +91,9 @@ class Journal:
     def last_order_sent_at(self, account_id: str) -> datetime | None:
         """By the broker's clock; None before the first order."""
         query = select(func.max(ORDERS.c.sent_at)).where(ORDERS.c.account_id == account_id)
-        with self._engine.connect() as connection:
+        with self._told(), self._engine.connect() as connection:
             last = connection.execute(query).scalar_one_or_none()
-        return None if last is None else datetime.fromisoformat(last)
+            return None if last is None else datetime.fromisoformat(last)
 
     def open_day(self, account_id: str, now: datetime, net_liquidation: Decimal) -> None:
         """Keep the day's first net liquidation, in USD; later calls of the same day change nothing."""
@@ -82,17 +102,13 @@ class Journal:
             "trading_day": trading_day(now),
             "first_net_liquidation": str(net_liquidation),
         }
-        with self._engine.begin() as connection:
+        with self._told(), self._engine.begin() as connection:
             connection.execute(insert(DAYS).values(row).on_conflict_do_nothing())
 
     def intend(self, run_id: str, order: ApprovedOrder, now: datetime) -> None:
-        """Write down, before it is sent, that `order` may be sent. The same id a second time is an error.
-
-        Raises:
-            sqlalchemy.exc.IntegrityError: an order was sent under that id before.
-        """
+        """Write down, before it is sent, that `order` may be sent; the same id a second time is a `JournalError`."""
         record = OrderRecord(**_terms(order), broker_order_id=None, status=OrderStatus.UNKNOWN)
-        with self._engine.begin() as connection:
+        with self._told(), self._engine.begin() as connection:
             connection.execute(
                 ORDERS.insert().values(
                     client_order_id=order.client_order_id,
@@ -109,40 +125,40 @@ class Journal:
     def settle(self, record: OrderRecord) -> None:
         """Write down what is now known of an order."""
         change = ORDERS.update().where(ORDERS.c.client_order_id == record.client_order_id)
-        with self._engine.begin() as connection:
+        with self._told(), self._engine.begin() as connection:
             connection.execute(change.values(status=record.status.value, record=record.model_dump_json()))
 
-    def unsettled(self, account_id: str) -> tuple[ApprovedOrder, ...]:
+    def unsettled(self, account_id: str) -> tuple[SentOrder, ...]:
         """Orders that may still be out there, oldest first."""
         query = (
-            select(ORDERS.c.approved)
-            .where(ORDERS.c.account_id == account_id, ORDERS.c.status.in_([status.value for status in UNSETTLED]))
+            select(ORDERS.c.approved, ORDERS.c.trading_day)
+            .where(ORDERS.c.account_id == account_id, ORDERS.c.status.in_(UNSETTLED))
             .order_by(ORDERS.c.sent_at)
         )
-        with self._engine.connect() as connection:
-            texts = connection.execute(query).scalars().all()
-        return tuple(ApprovedOrder.model_validate_json(text) for text in texts)
+        with self._told(), self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+            return tuple(SentOrder(ApprovedOrder.model_validate_json(text), day) for text, day in rows)
 
     def trading_day(self, account_id: str, now: datetime, lookback: timedelta) -> TradingDay:
         """What the guard needs to know of the account's past at `now`; trades as far back as `lookback`."""
         today = trading_day(now)
         first = select(DAYS.c.first_net_liquidation).where(DAYS.c.account_id == account_id, DAYS.c.trading_day == today)
         sent = select(func.count()).where(ORDERS.c.account_id == account_id, ORDERS.c.trading_day == today)
-        with self._engine.connect() as connection:
+        with self._told(), self._engine.connect() as connection:
             value = connection.execute(first).scalar_one_or_none()
             count = connection.execute(sent).scalar_one()
         return TradingDay(
             first_net_liquidation=None if value is None else Decimal(value),
             orders_sent=count,
             past_trades=self._past_trades(account_id, now - lookback),
-            unresolved=self.unsettled(account_id),
+            unresolved=tuple(sent.order for sent in self.unsettled(account_id)),
         )
 
     def _past_trades(self, account_id: str, since: datetime) -> tuple[PastTrade, ...]:
         query = select(ORDERS.c.sent_at, ORDERS.c.record).where(
             ORDERS.c.account_id == account_id, ORDERS.c.sent_at >= since.isoformat()
         )
-        with self._engine.connect() as connection:
+        with self._told(), self._engine.connect() as connection:
             rows = [(sent_at, OrderRecord.model_validate_json(text)) for sent_at, text in connection.execute(query)]
         return tuple(
             PastTrade(symbol=order.symbol, side=order.side, traded_at=datetime.fromisoformat(sent_at))
@@ -159,8 +175,19 @@ class Journal:
             "record": record.model_dump_json(),
         }
         statement = insert(RUNS).values(row)
-        with self._engine.begin() as connection:
+        with self._told(), self._engine.begin() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["run_id"], set_=row))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, ValueError) as error:
+            why = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise JournalError(
+                f"{self._database}: the journal of orders cannot be used ({why}); no order is sent without it. "
+                "Close whatever else uses the file, or restore it from a backup."
+            ) from error
 
 
 def _terms(order: ApprovedOrder) -> dict[str, object]:

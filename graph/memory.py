@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from langgraph.store.base import BaseStore
+from pydantic import ValidationError
 
 from graph.record import Lesson
 
@@ -27,6 +29,14 @@ async def recall(store: BaseStore, account_id: str, now: datetime) -> tuple[Less
     On a simulated clock that was set back, later lessons would tell the future.
     """
     items = await store.asearch(_namespace(account_id), limit=MOST_SEARCHED)
-    lessons = [Lesson.model_validate(item.value) for item in items]
+    lessons = [lesson for item in items if (lesson := _read(item.value))]
     known = [lesson for lesson in lessons if lesson.learned_at <= now]
     return tuple(sorted(known, key=lambda lesson: lesson.learned_at, reverse=True)[:MOST_LESSONS])
+
+
+def _read(value: dict[str, Any]) -> Lesson | None:
+    """A lesson; None for what is none, since a damaged memory must never stop a run."""
+    try:
+        return Lesson.model_validate(value)
+    except ValidationError:
+        return None

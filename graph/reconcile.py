@@ -1,26 +1,39 @@
 """Before anything else, a run finds out what became of the orders that earlier runs left open.
 
-The broker's books decide. An order they never saw was not placed; one that still works or cannot be asked about stays
-unresolved, and blocks its symbol.
+The broker's books decide, as far as they can be believed. An order they do not show may be on its way, so it stays
+unknown, and blocks its symbol, until its session is over; day orders do not outlive that.
 """
 
 from __future__ import annotations
 
+from graph.journal import trading_day
 from graph.state import Context
 from portfolio.models import ApprovedOrder, BrokerOrder, OrderRecord, OrderStatus
-
 
 NEVER_SEEN = "The broker never saw this order; nothing was placed."
 
 
 async def settle_earlier_orders(account_id: str, context: Context) -> None:
-    for order in context.journal.unsettled(account_id):
-        known = await context.reader.order_status(account_id, order.client_order_id)
-        context.journal.settle(record_of(order, known) if known else not_sent(order, NEVER_SEEN))
+    unsettled = context.journal.unsettled(account_id)
+    if not unsettled:
+        return
+    today = trading_day((await context.reader.session(unsettled[0].order.symbol)).now)
+    for sent in unsettled:
+        known = await context.reader.order_status(account_id, sent.order.client_order_id)
+        if known:
+            context.journal.settle(record_of(sent.order, known))
+        elif sent.trading_day < today:
+            context.journal.settle(not_sent(sent.order, NEVER_SEEN))
 
 
 def record_of(order: ApprovedOrder, known: BrokerOrder) -> OrderRecord:
-    """The approved order with what the broker's books say of it."""
+    """The approved order with what the broker's books say of it; UNKNOWN where they speak of something else."""
+    if not _is_that_order(order, known) or not _adds_up(order, known):
+        return unknown(
+            order,
+            f"{order.symbol}: the broker's books show {known.side} {known.quantity} {known.symbol}, {known.status}, "
+            f"{known.filled_quantity} filled, under the id of {order.side} {order.quantity} {order.symbol}.",
+        )
     return OrderRecord(
         client_order_id=order.client_order_id,
         broker_order_id=known.order_id,
@@ -34,6 +47,24 @@ def record_of(order: ApprovedOrder, known: BrokerOrder) -> OrderRecord:
         commission=known.commission,
         message=known.message,
     )
+
+
+def _is_that_order(order: ApprovedOrder, known: BrokerOrder) -> bool:
+    return (
+        known.client_order_id == order.client_order_id
+        and known.account_id == order.account_id
+        and known.conid == order.conid
+        and known.side is order.side
+        and known.quantity == order.quantity
+    )
+
+
+def _adds_up(order: ApprovedOrder, known: BrokerOrder) -> bool:
+    """No fill beyond the order, a price for every fill, and FILLED only for the whole of it."""
+    filled = known.filled_quantity
+    priced = filled == 0 or (known.average_price is not None and known.average_price > 0)
+    whole = known.status is not OrderStatus.FILLED or filled == order.quantity
+    return 0 <= filled <= order.quantity and priced and whole
 
 
 def unknown(order: ApprovedOrder, why: str) -> OrderRecord:

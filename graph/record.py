@@ -124,6 +124,7 @@ class RunRecord(Fact):
     verdicts: tuple[Verdict, ...]
     orders: tuple[OrderRecord, ...]
     reflection: Reflection | None
+    notes: tuple[str, ...]
     usage: Usage
     timings: Timings
 

@@ -7,6 +7,7 @@ leaves out.
 from __future__ import annotations
 
 import os
+import sqlite3
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,18 +28,32 @@ async def reflect(state: State, runtime: Runtime[Context]) -> State:
     context = runtime.context
     after = await _look_again(state, context)
     reflection = _reflection(state, after, context)
+    notes: list[str] = []
     if context.settings.save_reflections:
-        write_reflection(reflection, context.reflections)
+        try:
+            write_reflection(reflection, context.reflections)
+        except OSError as error:
+            notes.append(f"The reflection could not be written to {context.reflections} ({error.strerror}).")
+    try:
+        await _keep_lesson(state, reflection, runtime)
+    except (sqlite3.Error, OSError) as error:
+        notes.append(f"The lesson of this run could not be kept ({error}).")
+    update: State = {"reflection": reflection, "notes": tuple(notes)}
+    return update if after is None else {**update, "snapshot_after": after}
+
+
+async def _keep_lesson(state: State, reflection: Reflection, runtime: Runtime[Context]) -> None:
+    """Leave the next run a lesson, if there was anything to learn: a plan, or a failure."""
     snapshot = state.get("snapshot")
-    if runtime.store and snapshot and ("plan" in state or "failure" in state):
-        lesson = Lesson(
-            run_id=state["run_id"],
-            learned_at=snapshot.as_of,
-            statement=" ".join(reflection.lessons_learned),
-            evidence=_evidence(reflection),
-        )
-        await remember(runtime.store, snapshot.account.account_id, lesson)
-    return {"reflection": reflection} if after is None else {"reflection": reflection, "snapshot_after": after}
+    if runtime.store is None or snapshot is None or not ("plan" in state or "failure" in state):
+        return
+    lesson = Lesson(
+        run_id=state["run_id"],
+        learned_at=snapshot.as_of,
+        statement=" ".join(reflection.lessons_learned),
+        evidence=_evidence(reflection),
+    )
+    await remember(runtime.store, snapshot.account.account_id, lesson)
 
 
 async def _look_again(state: State, context: Context) -> PortfolioSnapshot | None:
@@ -117,7 +132,7 @@ def _next_actions(state: State, after: dict[str, float], settings: Settings) -> 
         return ("Mend what the message names, then run again.",)
     if snapshot and not snapshot.session.is_open:
         return (f"Run again after {snapshot.session.opens_at:%Y-%m-%d %H:%M} UTC, when the market opens.",)
-    unknown = [order.symbol for order in state.get("orders", ()) if order.status is OrderStatus.UNKNOWN]
+    unknown = [order.symbol for order in state.get("orders", ()) if order.status.is_unresolved]
     if unknown:
         return (f"Look in the broker's own screens for the order on {', '.join(unknown)}, then run again.",)
     off = [f"{name} ({drift:+.1f})" for name, drift in after.items() if abs(drift) > settings.rebalance_threshold]

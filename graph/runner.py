@@ -15,6 +15,7 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, StateSnapshot
 
+from graph.journal import JournalError
 from graph.record import Approval, Outcome, PositionLine, RunRecord, SnapshotLine, Timings, Usage
 from graph.state import Context, State
 from graph.wiring import Graph
@@ -128,7 +129,7 @@ class Run:
         return cast("State", facts)
 
     async def record(self) -> RunRecord:
-        """What the run amounted to, saved in the journal before it is returned."""
+        """What the run amounted to, saved in the journal before it is returned; a note says so if that failed."""
         state, settings = await self._state(), self.context.settings
         outcome, message = outcome_of(state, waiting=self.waiting)
         snapshot = state.get("snapshot")
@@ -148,10 +149,14 @@ class Run:
             verdicts=state.get("verdicts", ()),
             orders=state.get("orders", ()),
             reflection=state.get("reflection"),
+            notes=state.get("notes", ()),
             usage=Usage(),
             timings=Timings(**{step: round(seconds, 3) for step, seconds in self.seconds.items()}),
         )
-        self.context.journal.save_run(record)
+        try:
+            self.context.journal.save_run(record)
+        except JournalError as error:
+            return record.model_copy(update={"notes": (*record.notes, str(error))})
         return record
 
 
@@ -171,9 +176,11 @@ def _snapshot_line(snapshot: PortfolioSnapshot, context: Context) -> SnapshotLin
 def outcome_of(state: State, *, waiting: bool) -> tuple[Outcome, str]:
     """How the run ended, and one sentence that says so; an order nobody can account for outranks everything."""
     orders = state.get("orders", ())
-    unknown = [order for order in orders if order.status is OrderStatus.UNKNOWN]
-    if unknown:
-        return Outcome.ORDER_UNKNOWN, f"{unknown[0].message} Look in the broker's own screens before running again."
+    unresolved = [order for order in orders if order.status.is_unresolved]
+    if unresolved:
+        order = unresolved[0]
+        words = order.message or f"{order.side} {order.quantity} {order.symbol} still works after it was cancelled."
+        return Outcome.ORDER_UNKNOWN, f"{words} Look in the broker's own screens before running again."
     if "failure" in state:
         return state["failure"].outcome, state["failure"].message
     if waiting:

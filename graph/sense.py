@@ -20,8 +20,10 @@ from portfolio.models import Account, AccountSummary, Contract, DataCheck, Portf
 from portfolio.percent import in_percent
 from tools.account import AccountReader
 
-# Positions and the summary are read at slightly different moments, so they may differ by a little of net liquidation.
-MOST_GROSS_GAP = Decimal(2)
+# Positions and the summary are read at slightly different moments, so they may differ by a little.
+MOST_GAP = Decimal(2)
+# A position is marked now and then, a quote is of this moment; a tenth apart they speak of different things.
+MOST_MARK_GAP = Decimal(10)
 
 
 async def sense(state: State, runtime: Runtime[Context]) -> State:  # noqa: ARG001  (the graph passes both)
@@ -106,6 +108,7 @@ def _data_quality(
         _account_kind(account, settings),
         _positions_add_up(summary, positions),
         _all_in_dollars(summary, positions),
+        _marks_agree(positions, quotes),
         _everything_quoted(quotes, symbols),
     )
 
@@ -124,16 +127,34 @@ def _positions_add_up(summary: AccountSummary, positions: tuple[Position, ...]) 
     if unpriced or summary.net_liquidation <= 0:
         why = f"no market value for {', '.join(unpriced)}" if unpriced else "net liquidation is not positive"
         return DataCheck(name="positions_add_up", passed=False, required=True, why=why)
-    gross = sum((abs(position.market_value or Decimal(0)) for position in positions), Decimal(0))
-    gap = in_percent(abs(gross - summary.gross_position_value), summary.net_liquidation)
-    why = f"positions sum to {gross:,.2f} USD, the account says {summary.gross_position_value:,.2f} USD"
-    return DataCheck(name="positions_add_up", passed=gap <= MOST_GROSS_GAP, required=True, why=why)
+    values = [position.market_value or Decimal(0) for position in positions]
+    gross, net = sum(map(abs, values), Decimal(0)), summary.total_cash + sum(values, Decimal(0))
+    gaps = (abs(gross - summary.gross_position_value), abs(net - summary.net_liquidation))
+    why = (
+        f"positions sum to {gross:,.2f} USD and with cash to {net:,.2f} USD, the account says "
+        f"{summary.gross_position_value:,.2f} USD and {summary.net_liquidation:,.2f} USD"
+    )
+    # Of what was read piece by piece, since a wrong total must not widen its own tolerance.
+    passed = net > 0 and all(in_percent(gap, net) <= MOST_GAP for gap in gaps)
+    return DataCheck(name="positions_add_up", passed=passed, required=True, why=why)
 
 
 def _all_in_dollars(summary: AccountSummary, positions: tuple[Position, ...]) -> DataCheck:
     foreign = sorted({summary.currency, *(position.currency for position in positions)} - {"USD"})
     why = f"amounts in {', '.join(foreign)}" if foreign else "every amount is in USD"
     return DataCheck(name="currency", passed=not foreign, required=True, why=why)
+
+
+def _marks_agree(positions: tuple[Position, ...], quotes: dict[str, Quote]) -> DataCheck:
+    """Quotes against the prices the broker values the positions at: two views of one market."""
+    apart = [
+        f"{position.symbol} is quoted at {quote.last} and valued at {position.market_price}"
+        for position in positions
+        if (quote := quotes.get(position.symbol)) and quote.last and position.market_price
+        if in_percent(abs(quote.last - position.market_price), position.market_price) > MOST_MARK_GAP
+    ]
+    why = "; ".join(apart) or "quotes and positions agree"
+    return DataCheck(name="marks_agree", passed=not apart, required=True, why=why)
 
 
 def _everything_quoted(quotes: dict[str, Quote], symbols: list[str]) -> DataCheck:

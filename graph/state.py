@@ -31,6 +31,7 @@ class State(TypedDict, total=False):
     failure: Failure
     snapshot_after: PortfolioSnapshot
     reflection: Reflection
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

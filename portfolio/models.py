@@ -50,6 +50,11 @@ class OrderStatus(StrEnum):
     def is_working(self) -> bool:
         return self in (OrderStatus.SUBMITTED, OrderStatus.PARTIAL)
 
+    @property
+    def is_unresolved(self) -> bool:
+        """Whether shares may still change hands by it."""
+        return self.is_working or self is OrderStatus.UNKNOWN
+
 
 # --- what a broker tells -------------------------------------------------------------------------------------
 

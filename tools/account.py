@@ -27,13 +27,13 @@ from portfolio.models import (
     WhatIf,
 )
 from tools.answers import Answer, AnyRow, ask, complete, strange, understood
-from tools.client import ToolSet
-from tools.connection import one_line
+from tools.client import Tools
 from tools.contract import Tool
 from tools.rows.account import Accounts, Ledger, PortfolioSummary, Positions
 from tools.rows.market import FoundContract, MarketSnapshot, MarketSnapshots, SnapshotRow, TradingSchedule
 from tools.rows.orders import LiveOrders, OrderRow, OrderStatusResult, WhatIfOrder
 from tools.wire.account import read_account, read_position, read_summary
+from tools.wire.foreign_text import one_line
 from tools.wire.market import read_contract, read_quote, read_schedule
 from tools.wire.orders import read_order, read_status, read_whatif
 
@@ -49,8 +49,9 @@ class AccountReader:
     there is none.
     """
 
-    def __init__(self, tools: ToolSet) -> None:
+    def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._contracts: dict[str, Contract] = {}
 
     async def accounts(self) -> tuple[Account, ...]:
         def read(got: Accounts) -> tuple[Account, ...]:
@@ -96,14 +97,21 @@ class AccountReader:
         return await self._ask(Tool.GET_POSITIONS, Positions, read, account_id=account_id, max_positions=MOST_POSITIONS)
 
     async def find_contract(self, symbol: str) -> Contract:
-        """The contract of exactly that symbol; some servers answer with the first that is like it."""
+        """The contract of exactly that symbol, asked for once a session: contracts do not change, and prices do.
+
+        Some servers answer with the first that is like it; that is refused.
+        """
+        if symbol in self._contracts:
+            return self._contracts[symbol]
 
         def read(got: FoundContract) -> Contract:
             if ticker(got.symbol) != ticker(symbol):
                 raise strange(Tool.FIND_CONTRACT, symbol, got.symbol)
             return read_contract(got)
 
-        return await self._ask(Tool.FIND_CONTRACT, FoundContract, read, symbol=symbol)
+        found = await self._ask(Tool.FIND_CONTRACT, FoundContract, read, symbol=symbol)
+        self._contracts[symbol] = found
+        return found
 
     async def quotes(self, conids: Iterable[int]) -> dict[int, Quote]:
         """A quote for each contract that has a price; in one call where the server can, else side by side."""

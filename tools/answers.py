@@ -8,17 +8,17 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from brokers.errors import Terminal
-from tools.client import ToolSet
-from tools.connection import one_line
+from tools.client import Tools
 from tools.contract import Tool
 from tools.rows.base import Row
+from tools.wire.foreign_text import one_line
 
 Answer = TypeVar("Answer")
 AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 async def ask(
-    tools: ToolSet, tool: Tool, row: type[AnyRow], read: Callable[[AnyRow], Answer], **arguments: object
+    tools: Tools, tool: Tool, row: type[AnyRow], read: Callable[[AnyRow], Answer], **arguments: object
 ) -> Answer:
     """What `read` makes of the tool's answer, once that fits the contract's `row` and is about the account asked for.
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from langchain_core.messages import ToolMessage
@@ -22,8 +22,9 @@ from langchain_core.tools import BaseTool
 from langchain_mcp_adapters.tools import load_mcp_tools
 
 from brokers.errors import BrokerError, Terminal, Unreachable
-from tools.connection import Connection, one_line
-from tools.contract import TOOL_CLASSES, ToolClass
+from tools.connection import Connection
+from tools.contract import TOOL_CLASSES, UNREACHABLE, ToolClass
+from tools.wire.foreign_text import one_line
 
 if TYPE_CHECKING:
     from mcp.server.fastmcp import FastMCP
@@ -36,6 +37,20 @@ ORDER_WORDS = (
     "execute", "exercise", "close", "liquidat", "flatten", "unwind", "rebalanc", "transfer", "withdraw", "deposit",
     "send", "create", "update", "delete", "remove", "write",
 )  # fmt: skip
+
+
+class Tools(Protocol):
+    """Some tools, by name: what the account reader and the order desk hold."""
+
+    def __contains__(self, name: str) -> bool: ...
+
+    def check(self, name: str, arguments: Iterable[str]) -> None:
+        """Raise what is certain to be wrong with the call before anything is sent; see `ToolSet.check`."""
+        ...
+
+    async def call(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """The tool's result object; see `ToolSet.call` for what it raises."""
+        ...
 
 
 class ToolSet:
@@ -113,7 +128,8 @@ def _parameters(tool: BaseTool) -> tuple[set[str], set[str]]:
 def _result(name: str, message: ToolMessage) -> dict[str, Any]:
     """What a tool said: structured content where the server sends it, else the JSON of its one text block."""
     if message.status == "error":
-        raise Terminal(f"{name}: {one_line(message.text)}")
+        said = one_line(message.text)
+        raise (Unreachable if said.startswith(UNREACHABLE) else Terminal)(f"{name}: {said}")
     result = (message.artifact or {}).get("structured_content")
     # Newer servers wrap the text of a tool that returns text.
     if result is None or (result.keys() == {"result"} and isinstance(result["result"], str)):

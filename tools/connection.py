@@ -26,6 +26,7 @@ from mcp.shared.memory import create_connected_server_and_client_session
 from mcp.types import CONNECTION_CLOSED
 
 from brokers.errors import BrokerError, Retryable, Terminal, Unreachable
+from tools.wire.foreign_text import one_line
 
 if TYPE_CHECKING:
     from mcp.server.fastmcp import FastMCP
@@ -34,7 +35,6 @@ Answer = TypeVar("Answer")
 
 STDIO_PREFIX = "stdio:"
 CLOSING_SECONDS = 10.0
-MOST_WORDS = 400
 SESSION_TERMINATED = 32600  # the library's word for HTTP 404; a positive number, unlike the protocol's own codes
 BROKEN = (ClosedResourceError, BrokenResourceError, HTTPError, OSError)
 # What the libraries raise over an answer that breaks the protocol or the tool's own schema.
@@ -151,12 +151,6 @@ def server_name(server: FastMCP[object] | str) -> str:
         return f"{STDIO_PREFIX}{command}{' …' if arguments else ''}"
     address = re.split("[?#]", server)[0]
     return re.sub(r"^(\w+://)?.*@", r"\1", address)
-
-
-def one_line(text: str) -> str:
-    """Somebody else's words, fit for a sentence of ours: one line, nothing that steers a terminal, cut to a length."""
-    words = " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 2 * MOST_WORDS]).split())
-    return words if len(words) <= MOST_WORDS else f"{words[:MOST_WORDS]}…"
 
 
 def _broken(problem: BaseException | None) -> str:

@@ -40,6 +40,10 @@ class Tool(StrEnum):
     GET_TRADING_SCHEDULE = "get_trading_schedule"
 
 
+# How our server's errors begin when its broker cannot be reached; on the wire every other error looks alike.
+UNREACHABLE = "Broker unreachable: "
+
+
 class ToolClass(StrEnum):
     """READ changes nothing; ORDER may move money. A what-if sends nothing, so it reads."""
 

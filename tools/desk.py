@@ -12,16 +12,17 @@ from brokers.errors import BrokerError, OutcomeUnknown, Terminal
 from portfolio.models import ApprovedOrder, OrderStatus
 from tools.account import order_arguments
 from tools.answers import ask
-from tools.client import ToolSet
+from tools.client import Tools
 from tools.contract import Tool
 from tools.rows.orders import CancelOrder, CancelRow, PlaceOrder, PlaceRow
+from tools.wire.foreign_text import readable
 from tools.wire.orders import status_word
 
 
 class OrderDesk:
     """The ordering half of a broker's tools."""
 
-    def __init__(self, tools: ToolSet) -> None:
+    def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._used: set[str] = set()
 
@@ -39,7 +40,9 @@ class OrderDesk:
             raise Terminal(f"{order.symbol}: order {order.client_order_id} was sent before; it was not sent again.")
         self._used.add(order.client_order_id)
         try:
-            receipt = await ask(self._tools, Tool.PLACE_ORDER, PlaceOrder, lambda got: got.result, **arguments)
+            receipt = await ask(
+                self._tools, Tool.PLACE_ORDER, PlaceOrder, lambda got: readable(got.result), **arguments
+            )
         except BrokerError as error:
             raise OutcomeUnknown(f"{order.symbol}: the order may have been placed ({error})") from error
         if not receipt.order_id or receipt.order_status == status_word(OrderStatus.UNKNOWN):
@@ -57,7 +60,7 @@ class OrderDesk:
             self._tools,
             Tool.CANCEL_ORDER,
             CancelOrder,
-            lambda got: got.result,
+            lambda got: readable(got.result),
             order_id=order_id,
             account_id=account_id,
         )

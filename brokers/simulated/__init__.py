@@ -7,19 +7,21 @@ is now while the market is open and noon of the last session otherwise, so that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from brokers import session
 from brokers.session import ExchangeCalendar, noon
 from brokers.simulated import opening, synthetic
 from brokers.simulated.books import Books, books_file, remove_books, resets_of
 from brokers.simulated.broker import SimulatedBroker
 from brokers.simulated.floor import TradingFloor
+from brokers.simulated.market import MarketError
 from brokers.simulated.opening import opening_portfolio
 from brokers.simulated.replay import PriceFileError, ReplayMarket
 
-__all__ = ["PriceFileError", "SimulatedBroker", "open_simulated", "reset"]
+__all__ = ["MarketError", "PriceFileError", "SimulatedBroker", "open_simulated", "reset"]
 
 
 def open_simulated(
@@ -41,8 +43,8 @@ def open_simulated(
         required: symbols the file must have a price of that day for.
 
     Raises:
-        PriceFileError: the file cannot be traded on, for the reason it names with line and column.
-        ValueError: the day is before anything is known of the exchange.
+        MarketError: nothing is known of the day; or, as its kind `PriceFileError`, the file cannot be traded on, for
+            the reason it names with line and column.
         Retryable, Terminal: the books cannot be opened.
     """
     calendar = ExchangeCalendar()
@@ -70,8 +72,8 @@ def reset(folder: Path) -> list[Path]:
 
 
 def _synthetic_floor(calendar: ExchangeCalendar, as_of: date | None, clock: Callable[[], datetime]) -> TradingFloor:
-    if as_of and as_of <= synthetic.FIRST_DAY:
-        raise ValueError(f"{as_of}: the simulated market begins after {synthetic.FIRST_DAY}; take a later day.")
+    if as_of:
+        _judge_day(as_of, synthetic.FIRST_DAY + timedelta(days=1))
     now = _stopped(calendar, as_of) if as_of else _awake(calendar, clock)
     return TradingFloor(synthetic.SyntheticMarket(calendar), calendar, now)
 
@@ -80,11 +82,21 @@ def _replayed_floor(
     calendar: ExchangeCalendar, path: Path, as_of: date | None, required: tuple[str, ...]
 ) -> TradingFloor:
     market = ReplayMarket(path, as_of)
-    floor = TradingFloor(market, calendar, _stopped(calendar, as_of or market.last_day))
+    day = as_of or market.last_day
+    _judge_day(day, session.FIRST_DAY)
+    floor = TradingFloor(market, calendar, _stopped(calendar, day))
     market.judge_day(floor.price_day())
     for symbol in required:
         market.judge_symbol(symbol, floor.price_day())
     return floor
+
+
+def _judge_day(day: date, first: date) -> None:
+    if not first <= day <= session.LAST_DAY:
+        raise MarketError(
+            f"{day}: nothing can be traded on that day, as the market is known from {first} to {session.LAST_DAY}; "
+            "take a day between them."
+        )
 
 
 def _opening_prices(floor: TradingFloor) -> dict[str, Decimal]:

@@ -24,6 +24,10 @@ _VOLUME_PER_SHARE_SHOWN = 20_000
 _LEAST_SHOWN, _MOST_SHOWN = 100, 5_000
 
 
+class MarketError(ValueError):
+    """There is no such market to trade on, because of what was asked for; the message says what, and what to do."""
+
+
 @dataclass(frozen=True)
 class Instrument:
     """What is known of a symbol beside its prices; `spread` is the usual gap of bid and ask as a share of the price."""

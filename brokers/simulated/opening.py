@@ -54,10 +54,10 @@ def opening_portfolio(prices: Mapping[str, Decimal]) -> tuple[Decimal, dict[str,
     }
     budget = NET_LIQUIDATION * sum((sample.weight for sample in samples.values()), Decimal(0))
     left = budget - sum((shares[symbol] * prices[symbol] for symbol in samples), Decimal(0))
-    while affordable := [symbol for symbol in samples if prices[symbol] <= left]:
-        dearest = max(affordable, key=lambda symbol: prices[symbol])
-        shares[dearest] += 1
-        left -= prices[dearest]
+    for symbol in sorted(samples, key=lambda symbol: prices[symbol], reverse=True):
+        more = (left / prices[symbol]).to_integral_value(ROUND_FLOOR)
+        shares[symbol] += more
+        left -= more * prices[symbol]
     holdings = {
         symbol: Holding(shares[symbol], (prices[symbol] / (1 + sample.gain)).quantize(_COST_STEP))
         for symbol, sample in samples.items()

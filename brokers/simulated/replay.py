@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import math
 import re
 import zlib
 from bisect import bisect_right
@@ -20,31 +19,17 @@ from decimal import Decimal
 from hashlib import sha256
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
 
-from brokers.simulated.market import DayBar, Instrument
+from brokers.simulated.market import DayBar, Instrument, MarketError
+from brokers.simulated.price_rows import PRICES, PriceRow, fault, shown, symbol_fault
 from brokers.simulated.universe import instrument_of
 
-PRICES = ("open", "high", "low", "close")
 REQUIRED = ("date", "symbol", *PRICES)
-PLAUSIBLE_BELOW = 100_000_000.0
-
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-class PriceFileError(ValueError):
+class PriceFileError(MarketError):
     """A file of prices that must not be traded on; the message names file, line, column and what to do."""
-
-
-class _Row(NamedTuple):
-    """One line of the file as it was written; prices become decimals only when they are asked for."""
-
-    line: int
-    open: str
-    high: str
-    low: str
-    close: str
-    volume: str
 
 
 class ReplayMarket:
@@ -112,7 +97,7 @@ class ReplayMarket:
         )
 
 
-def _bar(day: date, row: _Row) -> DayBar:
+def _bar(day: date, row: PriceRow) -> DayBar:
     volume = Decimal(row.volume.strip() or 0)
     return DayBar(day, Decimal(row.open), Decimal(row.high), Decimal(row.low), Decimal(row.close), volume)
 
@@ -128,6 +113,9 @@ def _read(path: Path) -> tuple[str, str]:
         raw = path.read_bytes()
     except OSError as error:
         raise PriceFileError(f"{path}: cannot be read ({error.strerror}). Give the path of a CSV file.") from error
+    except ValueError as error:  # a NUL, or what the file system cannot encode
+        why = "holds characters that no file name can have"
+        raise PriceFileError(f"{str(path)!a}: {why}. Give the path of a CSV file.") from error
     if raw.startswith(_GZIP_MAGIC) or path.suffix.lower() == ".gz":
         try:
             raw = gzip.decompress(raw)
@@ -180,7 +168,7 @@ class _Table:
     """What is kept of a file: sound rows by symbol and day, and the line on which each kept day begins."""
 
     def __init__(self, path: Path, columns: dict[str, int]) -> None:
-        self.rows: dict[str, dict[date, _Row]] = {}
+        self.rows: dict[str, dict[date, PriceRow]] = {}
         self.days: dict[date, int] = {}
         self.dates: dict[str, date] = {}
         self._path = path
@@ -202,14 +190,14 @@ class _Table:
         except IndexError:
             missing = next(name for name, place in self._columns.items() if place >= len(cells))
             raise self._error(line, missing, "is missing, as the row ends before it. Complete the row.") from None
-        row = _Row(line, opening, high, low, close, volume)
-        if not _sound(row):
-            raise self._error(line, *_fault(row))
-        rows = self.rows.setdefault(symbol.strip().upper(), {})
-        if not symbol.strip():
-            raise self._error(line, "symbol", "is empty. Name the symbol of the row.")
+        symbol = symbol.strip().upper()
+        row = PriceRow(line, opening, high, low, close, volume)
+        wrong = fault(row) or symbol_fault(symbol)
+        if wrong:
+            raise self._error(line, *wrong)
+        rows = self.rows.setdefault(symbol, {})
         if day in rows:
-            said = f"{symbol.strip().upper()} on {day} stands on line {rows[day].line} already. Remove one of the two."
+            said = f"{symbol} on {day} stands on line {rows[day].line} already. Remove one of the two."
             raise self._error(line, "symbol", said)
         rows[day] = row
         self.days.setdefault(day, line)
@@ -218,40 +206,7 @@ class _Table:
         if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", raw):
             with suppress(ValueError):
                 return date.fromisoformat(raw)
-        raise self._error(line, "date", f"{raw!r} is not a date. Write it as 2020-03-23.")
+        raise self._error(line, "date", f"{shown(raw)} is not a date. Write it as 2020-03-23.")
 
     def _error(self, line: int, column: str, words: str) -> PriceFileError:
         return PriceFileError(f"{self._path}, line {line}, column {column}: {words}")
-
-
-def _sound(row: _Row) -> bool:
-    """Whether a row may be traded on. NaN fails every comparison, so it needs no words of its own."""
-    try:
-        low, high = float(row.low), float(row.high)
-        return (
-            0 < low <= high < PLAUSIBLE_BELOW
-            and 0 < float(row.open) < PLAUSIBLE_BELOW
-            and 0 < float(row.close) < PLAUSIBLE_BELOW
-            and (not row.volume.strip() or 0 <= float(row.volume) < math.inf)
-        )
-    except ValueError:
-        return False
-
-
-def _fault(row: _Row) -> tuple[str, str]:
-    """Column and words for a row that is not sound."""
-    for name in PRICES:
-        raw = getattr(row, name)
-        if not 0 < _number(raw) < PLAUSIBLE_BELOW:
-            return name, f"{raw!r} is not a price. Write a positive number of USD, or remove the row."
-    if _number(row.high) < _number(row.low):
-        return "high", f"{row.high} is below the low of {row.low}. Correct the row."
-    return "volume", f"{row.volume!r} is not a number of shares. Write one, or leave it blank."
-
-
-def _number(raw: str) -> float:
-    """The number `raw` writes; NaN where it writes none, which no comparison lets through."""
-    try:
-        return float(raw)
-    except ValueError:
-        return math.nan

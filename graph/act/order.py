@@ -1,20 +1,23 @@
 """ACT, third: send what was approved, one order after the other, and follow each to its end.
 
 The intent is on disk before an order leaves. An answer that does not come leaves the order UNKNOWN, never failed, and
-nothing more is sent: what is out there must be known first.
+nothing more is sent after it, nor after one that still works when it was cancelled: what is out there must be known.
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from langgraph.runtime import Runtime
 
 from brokers.errors import BrokerError, OutcomeUnknown, Terminal
 from graph.failure import describe
+from graph.journal import JournalError
 from graph.reconcile import not_sent, record_of, unknown
 from graph.state import Context, State
-from portfolio.models import ApprovedOrder, BrokerOrder, OrderRecord, OrderStatus
+from portfolio.models import ApprovedOrder, BrokerOrder, OrderRecord
 
-LOOKS_A_SECOND = 4
+LOOK_SECONDS = 0.25
 
 
 async def order(state: State, runtime: Runtime[Context]) -> State:
@@ -27,11 +30,13 @@ async def order(state: State, runtime: Runtime[Context]) -> State:
             # Raising would lose what is already done; the failure travels beside it.
             return {"orders": tuple(records), "failure": describe("order", error)}
         runtime.stream_writer(f"sending {approved.side} {approved.quantity} {approved.symbol}")
-        context.journal.intend(state["run_id"], approved, state["snapshot"].as_of)
-        record = await _execute(approved, runtime)
-        context.journal.settle(record)
-        records.append(record)
-        if record.status is OrderStatus.UNKNOWN:
+        try:
+            context.journal.intend(state["run_id"], approved, state["snapshot"].as_of)
+            records.append(await _execute(approved, runtime))
+            context.journal.settle(records[-1])
+        except JournalError as error:
+            return {"orders": tuple(records), "failure": describe("order", error)}
+        if records[-1].status.is_unresolved:
             break
     return {"orders": tuple(records)}
 
@@ -67,14 +72,12 @@ async def _execute(approved: ApprovedOrder, runtime: Runtime[Context]) -> OrderR
 async def _follow(approved: ApprovedOrder, runtime: Runtime[Context]) -> OrderRecord:
     """Look at the order until it is final; at the deadline cancel what is left, and look once more."""
     context = runtime.context
-    for look in range(context.settings.fill_timeout_seconds * LOOKS_A_SECOND):
-        known = await _books(approved, context)
-        if not known.status.is_working:
-            return record_of(approved, known)
-        runtime.stream_writer(f"{approved.symbol}: {known.filled_quantity} of {approved.quantity} filled")
-        if look:
-            await context.pause(1 / LOOKS_A_SECOND)
+    deadline = context.clock() + timedelta(seconds=context.settings.fill_timeout_seconds)
     known = await _books(approved, context)
+    while known.status.is_working and context.clock() < deadline:
+        runtime.stream_writer(f"{approved.symbol}: {known.filled_quantity} of {approved.quantity} filled")
+        await context.pause(LOOK_SECONDS)
+        known = await _books(approved, context)
     if known.status.is_working:
         await context.desk.cancel(approved.account_id, known.order_id)
         known = await _books(approved, context)

@@ -1,7 +1,7 @@
 """The guard's rules as data: each limit is one small pure function from a case to a `Check`.
 
 Every rule is asked of every trade; a rule that lacks the facts it needs answers `passed=None` (not evaluated), which
-never counts as passed. Adding a limit is one function in `RULES`, one config key, and one row in docs/safety.md.
+never counts as passed. Adding a limit is one function in `RULES`, one config key, and one row in docs/configuration.md.
 """
 
 from __future__ import annotations

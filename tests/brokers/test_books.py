@@ -134,7 +134,7 @@ async def test_reset_removes_the_books_and_nothing_else(tmp_path: Path) -> None:
     removed = reset(tmp_path)
     assert {path.suffix for path in removed} == {".db"}
     assert len(removed) == 2
-    assert entries(tmp_path) == sorted(kept)
+    assert entries(tmp_path) == sorted([*kept, tmp_path / "simulated-resets"])
     assert reset(tmp_path) == reset(tmp_path / "nowhere") == []
 
 
@@ -150,6 +150,21 @@ async def test_after_a_reset_the_account_begins_again(tmp_path: Path) -> None:
     await broker.close()
     reset(tmp_path)
     assert await books_of(tmp_path) == fresh
+
+
+async def test_after_each_reset_the_account_has_another_id(tmp_path: Path) -> None:
+    """What the agent remembers of the old account must not be held against the new one."""
+    seen = []
+    for _ in range(3):
+        broker = open_simulated(tmp_path, as_of=date(2026, 3, 3))
+        seen.append((await broker.accounts())[0].account_id)
+        await broker.close()
+        again = open_simulated(tmp_path, as_of=date(2026, 3, 4))
+        assert (await again.accounts())[0].account_id == seen[-1]
+        await again.close()
+        reset(tmp_path)
+    assert len(set(seen)) == 3
+    assert all(account_id.startswith("DU") for account_id in seen)
 
 
 def test_damaged_books_say_how_to_start_over(tmp_path: Path) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from brokers.errors import Terminal
-from brokers.simulated import open_simulated
+from brokers.simulated import MarketError, open_simulated, opening
+from portfolio.costs import to_cents
 
 BROAD, GROWTH = {"SPY", "VTI", "VOO", "QQQ", "IWM"}, {"TSLA", "NVDA", "AMZN", "GOOGL", "MSFT", "AAPL"}
 
@@ -111,6 +115,28 @@ async def test_scans_rank_the_market_of_the_day(tmp_path: Path) -> None:
     assert busiest[0].symbol == "NVDA"
 
 
-def test_a_day_before_the_simulated_market_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="the simulated market begins after 1990-01-01"):
-        open_simulated(tmp_path, as_of=date(1989, 10, 13))
+@pytest.mark.parametrize("day", [date(1800, 1, 1), date(1989, 10, 13), date(1990, 1, 1), date(2150, 1, 1)])
+def test_a_day_the_simulated_market_does_not_know_is_refused(tmp_path: Path, day: date) -> None:
+    with pytest.raises(MarketError, match=f"{day}: .* known from 1990-01-02 to 2100-12-31; take a day between them"):
+        open_simulated(tmp_path, as_of=day)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("day", [date(1990, 1, 2), date(2100, 12, 31)])
+async def test_the_first_and_the_last_day_known_can_be_traded_on(tmp_path: Path, day: date) -> None:
+    broker = open_simulated(tmp_path, as_of=day)
+    session = await broker.session("SPY")
+    await broker.close()
+    assert session.is_open
+
+
+@given(st.lists(st.decimals("1e-9", "1e8", allow_nan=False).filter(bool), min_size=8, max_size=8))
+@example([Decimal("1e-9")] * 8)
+@example([Decimal(1), *[Decimal("1e-9")] * 7])
+def test_any_prices_open_a_portfolio_of_50000_at_once(prices: list[Decimal]) -> None:
+    """One share at a time, a price of a billionth of a dollar would be bought for ever."""
+    known = dict(zip(opening.SYMBOLS, prices, strict=True))
+    cash, holdings = opening.opening_portfolio(known)
+    invested = sum((to_cents(held.quantity * known[symbol]) for symbol, held in holdings.items()), Decimal(0))
+    assert cash + invested == 50_000
+    assert Decimal(4_999) < cash <= 5_000 + max(Decimal("0.1"), min(prices))

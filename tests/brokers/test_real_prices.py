@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from brokers.simulated import open_simulated
+from brokers.simulated.replay import ReplayMarket
 
 PRICES = Path(__file__).parents[3] / "shared" / "data" / "prices-to-2020.csv.gz"
 
@@ -38,3 +40,10 @@ async def test_the_sunday_before_is_closed(tmp_path: Path) -> None:
     session = await broker.session("SPY")
     await broker.close()
     assert not session.is_open
+
+
+def test_every_row_of_the_file_is_sound() -> None:
+    market = ReplayMarket(PRICES, None)
+    bars = [bar for symbol in market.symbols() for bar in market.bars(symbol, market.last_day, 100_000)]
+    assert len(bars) == gzip.decompress(PRICES.read_bytes()).count(b"\n") - 1
+    assert all(bar.low <= bar.open <= bar.high and bar.low <= bar.close <= bar.high for bar in bars)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from brokers.errors import Terminal
-from brokers.simulated import PriceFileError, SimulatedBroker, open_simulated
+from brokers.simulated import MarketError, PriceFileError, SimulatedBroker, open_simulated
 from tests.brokers.price_files import FRIDAY, HEADER, MONDAY, SUNDAY, TUESDAY, row, three_days, write
 
 GOOD = row(MONDAY, "SPY", "210.00")
@@ -38,6 +38,16 @@ async def last(broker: SimulatedBroker, symbol: str) -> str:
         (f"{FRIDAY},SPY,1,1,1,abc,1", "line 3, column close", "'abc' is not a price"),
         (f"{FRIDAY},SPY,1,1,1,1e999,1", "line 3, column close", "is not a price"),
         (f"{FRIDAY},SPY,1,1,2,1,1", "line 3, column high", "below the low"),
+        (f"{FRIDAY},SPY,1,1,1,1e-9,1", "line 3, column close", "'1e-9' is not a price"),
+        (f"{FRIDAY},SPY,1,1,1,0.000000001,1", "line 3, column close", "is not a price. Write USD from 0.0001"),
+        (f"{FRIDAY},SPY,1_0,10,10,10,1", "line 3, column open", "'1_0' is not a price"),
+        (f"{FRIDAY},SPY,1,1,1,\u0661,1", "line 3, column close", "is not a price"),
+        (f"{FRIDAY},SPY,1,1,1,{'9' * 1000},1", "line 3, column close", "9…' is not a price"),
+        (f"{FRIDAY},SPY,1,1,1,\x1b[2J,1", "line 3, column close", r"'\x1b[2J' is not a price"),
+        (f"{FRIDAY},SPY,3,2,1,2,1", "line 3, column open", "'3' is not between the low of '1' and the high of '2'"),
+        (f"{FRIDAY},SPY,1,2,1,0.99,1", "line 3, column close", "'0.99' is not between"),
+        (f"{FRIDAY},SPY,1,1,1,1,1e6", "line 3, column volume", "is not a number of shares"),
+        (f"{FRIDAY},S\x1b[2JPY,1,1,1,1,1", "line 3, column symbol", "is not a symbol"),
         (f"{FRIDAY},SPY,1,1,1,1,-5", "line 3, column volume", "is not a number of shares"),
         (f"{FRIDAY},SPY,1,1,1,1,nan", "line 3, column volume", "is not a number of shares"),
         (f"{FRIDAY},,1,1,1,1,1", "line 3, column symbol", "is empty"),
@@ -93,6 +103,28 @@ def test_text_named_gz_a_folder_and_nothing_at_all_are_refused(tmp_path: Path) -
             opened(tmp_path, path)
 
 
+@pytest.mark.parametrize("name", ["prices\0.csv", "prices\udcff\ud800.csv"])
+def test_a_path_that_no_file_can_have_is_refused_in_printable_words(tmp_path: Path, name: str) -> None:
+    with pytest.raises(PriceFileError, match="holds characters that no file name can have") as refused:
+        opened(tmp_path, tmp_path / name)
+    assert str(refused.value).isprintable()
+
+
+async def test_a_close_that_single_precision_moved_past_the_high_is_sound(tmp_path: Path) -> None:
+    rows = [f"{MONDAY},SPY,222.949997,222.949997,222.94,222.95,1"]
+    broker = opened(tmp_path, write(tmp_path / "prices.csv", rows))
+    assert await last(broker, "SPY") == "222.95"
+    await broker.close()
+
+
+@pytest.mark.parametrize("day", ["1800-01-01", "2150-01-01"])
+def test_a_day_no_calendar_knows_is_bad_usage_and_no_defect(tmp_path: Path, day: str) -> None:
+    with pytest.raises(MarketError, match=f"{day}: .* known from 1962-01-02 to 2100-12-31"):
+        opened(tmp_path, three_days(tmp_path / "prices.csv"), day)
+    with pytest.raises(MarketError, match=f"{day}: .* known from 1962-01-02 to 2100-12-31"):
+        opened(tmp_path, write(tmp_path / "far.csv", [row(day, "SPY", "200")]), None)
+
+
 @pytest.mark.parametrize("day", ["2020-03-19", "2020-03-25"])
 def test_a_day_outside_the_file_is_refused(tmp_path: Path, day: str) -> None:
     with pytest.raises(PriceFileError, match="the file goes from 2020-03-20 to 2020-03-24"):
@@ -126,7 +158,7 @@ async def test_a_required_symbol_the_file_lacks_is_refused_and_any_other_has_no_
 
 
 async def test_rows_may_stand_in_any_order_with_other_columns_beside_them(tmp_path: Path) -> None:
-    rows = [f"x,{MONDAY},9,210.5,9,spy,11,8", "", f"x,{FRIDAY},9,200.5,9,SPY,11,8"]
+    rows = [f"x,{MONDAY},209,210.5,9,spy,211,208", "", f"x,{FRIDAY},200,200.5,9,SPY,201,199"]
     header = "\ufeffnote,Date,open,CLOSE,unused,symbol,high,low"
     broker = opened(tmp_path, write(tmp_path / "prices.csv", rows, header))
     (quote,) = await broker.quotes([(await broker.find_contract("SPY")).conid])

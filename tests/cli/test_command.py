@@ -45,8 +45,8 @@ def test_json_prints_one_valid_record_on_stdout_and_the_next_run_goes_on_from_it
     jsonschema.validate(first, SCHEMA)
     assert [order["status"] for order in first["orders"]] == ["FILLED", "FILLED"]
     second = record_of(home, "--as-of", "2026-06-16")
-    held = {line["symbol"]: float(line["quantity"]) for line in second["snapshot"]["positions"]}
-    before = {line["symbol"]: float(line["quantity"]) for line in first["snapshot"]["positions"]}
+    held = {line["symbol"]: int(line["quantity"]) for line in second["snapshot"]["positions"]}
+    before = {line["symbol"]: int(line["quantity"]) for line in first["snapshot"]["positions"]}
     for order in first["orders"]:
         change = order["quantity"] if order["side"] == "BUY" else -order["quantity"]
         assert held[order["symbol"]] == before.get(order["symbol"], 0) + change
@@ -105,8 +105,17 @@ def test_bad_usage_is_told_in_words_and_exits_2(home: Home, arguments: list[str]
 def test_a_server_that_is_not_there_exits_3_with_the_next_step(home: Home) -> None:
     done = smart_agent("run", "--home", home.root, "--mcp-url", "http://127.0.0.1:9/mcp")
     assert done.returncode == 3, done.stderr
-    assert "http://127.0.0.1:9/mcp" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "http://127.0.0.1:9/mcp" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_script_gets_a_record_of_a_run_that_reached_nobody(home: Home) -> None:
+    done = smart_agent("run", "--home", home.root, "--mcp-url", "http://127.0.0.1:9/mcp", "--json")
+    assert done.returncode == 3, done.stderr
+    record = json.loads(done.stdout)
+    jsonschema.validate(record, SCHEMA)
+    assert record["outcome"] == "unreachable"
+    assert record["reflection"]["failure"] == record["message"]
 
 
 def test_a_key_in_the_environment_reaches_no_file_and_no_screen(home: Home) -> None:

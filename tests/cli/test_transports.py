@@ -16,6 +16,7 @@ from config.home import Home
 
 SMART_AGENT = Path(sys.executable).with_name("smart-agent")
 DAY = "2026-06-15"
+VOLATILE = {"run_id", "started_at", "finished_at", "reflected_at", "timings", "client_order_id", "broker_order_id"}
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
 
 
@@ -30,14 +31,13 @@ def run(home: Path, *arguments: str) -> dict[str, Any]:
     )
     assert done.returncode == 0, done.stderr
     record: dict[str, Any] = json.loads(done.stdout)
-    return without_ids_and_times(record)
+    return {key: without_ids_and_times(value) for key, value in record.items() if key not in VOLATILE}
 
 
 def without_ids_and_times(record: Any) -> Any:
     """The record less what must differ from run to run."""
-    volatile = {"run_id", "started_at", "finished_at", "reflected_at", "timings", "client_order_id", "broker_order_id"}
     if isinstance(record, dict):
-        return {key: without_ids_and_times(value) for key, value in record.items() if key not in volatile}
+        return {key: without_ids_and_times(value) for key, value in record.items() if key not in VOLATILE}
     if isinstance(record, list):
         return [without_ids_and_times(item) for item in record]
     return record
@@ -49,7 +49,8 @@ def http_server(home: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [SMART_AGENT, "server", "--transport", "http", "--port", str(port), "--home", home, "--as-of", DAY]
+    command = [str(part) for part in (SMART_AGENT, "server", "--transport", "http", "--port", port)]
+    command += ["--home", str(home), "--as-of", DAY]
     with subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as server:
         try:
             wait_for_port(server, port)

@@ -30,9 +30,10 @@ def settings_with(**changes: Any) -> Settings:
 
 @asynccontextmanager
 async def opened(home: Home, settings: Settings, day: date, faulty: Faulty | None) -> AsyncIterator[Run]:
-    broker: Broker = simulated_broker(home, Market(as_of=day))
+    simulated = simulated_broker(home, Market(as_of=day))
+    broker: Broker = faulty(simulated) if faulty else simulated
     try:
-        async with run_over(build_server(faulty(broker) if faulty else broker), settings, home) as run:
+        async with run_over(build_server(broker), settings, home) as run:
             yield run
     finally:
         await broker.close()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 
 import pytest
 
 from brokers.errors import OutcomeUnknown, Terminal, Unreachable
-from brokers.protocol import OrderRequest
+from brokers.protocol import Broker, OrderRequest
 from config.home import Home
 from graph.record import Outcome
 from portfolio.models import (
@@ -84,6 +86,43 @@ class SummaryContradictsPositions(Recording):
         return []
 
 
+class LooksEmpty(Recording):
+    async def positions(self, account_id: str) -> list[Position]:  # noqa: ARG002
+        return []
+
+    async def summary(self, account_id: str) -> AccountSummary:
+        return (await super().summary(account_id)).model_copy(update={"gross_position_value": Decimal(0)})
+
+
+class QuotesATenth(Recording):
+    async def quotes(self, conids: Sequence[int]) -> list[Quote]:
+        fields = ("bid", "ask", "last")
+        return [
+            quote.model_copy(update={field: (getattr(quote, field) / 10).quantize(Decimal("0.01")) for field in fields})
+            for quote in await super().quotes(conids)
+        ]
+
+
+class LocksTheJournal(Recording):
+    """From the what-if on somebody else holds the journal, a backup say."""
+
+    def __init__(self, inner: Broker, home: Home) -> None:
+        super().__init__(inner)
+        self._home = home
+        self._holder: sqlite3.Connection | None = None
+
+    async def what_if(self, order: OrderRequest) -> WhatIf:
+        if self._holder is None:
+            self._holder = sqlite3.connect(self._home.database, isolation_level=None)
+            self._holder.execute("BEGIN EXCLUSIVE")
+        return await super().what_if(order)
+
+    async def close(self) -> None:
+        if self._holder is not None:
+            self._holder.close()
+        await super().close()
+
+
 class AcceptsAndFallsSilent(Recording):
     """Takes the order, and fails before it says so; its books know."""
 
@@ -102,20 +141,22 @@ class AcceptsAndForgets(AcceptsAndFallsSilent):
 
 
 class ChangesHands(Recording):
-    """After the first look another user is logged in."""
+    """After the what-if another user is logged in."""
 
-    looks = 0
+    changed = False
+
+    async def what_if(self, order: OrderRequest) -> WhatIf:
+        answer = await super().what_if(order)
+        self.changed = True
+        return answer
 
     async def accounts(self) -> list[Account]:
-        self.looks += 1
-        shown = await self.inner.accounts()
-        # Sense asks once; what-ifs and placing name the account themselves.
-        return shown if self.looks == 1 else [Account(account_id="DU9999999")]
+        return [Account(account_id="DU9999999")] if self.changed else await super().accounts()
 
 
 async def test_an_unreachable_broker_ends_the_run_with_a_reflection(run_once: RunOnce, home: Home) -> None:
     record = await run_once(faulty=Down)
-    assert record.outcome in (Outcome.UNREACHABLE, Outcome.FAILED)
+    assert record.outcome is Outcome.UNREACHABLE
     assert "not logged in" in record.message
     assert record.reflection is not None
     assert len(list(home.reflections.iterdir())) == 1
@@ -155,6 +196,97 @@ async def test_positions_that_contradict_the_summary_are_not_traded_on(run_once:
     record = await run_once(faulty=SummaryContradictsPositions)
     assert record.outcome is Outcome.DATA_UNFIT
     assert "positions sum to 0.00 USD" in record.message
+
+
+async def test_an_empty_portfolio_beside_an_old_net_liquidation_is_not_traded_on(run_once: RunOnce) -> None:
+    """The contract's second fault, told consistently: no positions, and no gross value either."""
+    record = await run_once(faulty=LooksEmpty)
+    assert record.outcome is Outcome.DATA_UNFIT
+    assert record.orders == ()
+
+
+async def test_quotes_that_contradict_the_positions_prices_are_not_traded_on(run_once: RunOnce) -> None:
+    """A tenth of the price makes ten times the shares fit a limit in dollars."""
+    record = await run_once(faulty=QuotesATenth)
+    assert record.outcome is Outcome.DATA_UNFIT
+    assert "is quoted at" in record.message
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"symbol": "TSLA", "conid": 1, "client_order_id": "another"},
+        {"account_id": "DU1111111"},
+        {"quantity": Decimal(500)},
+        {"filled_quantity": Decimal(999)},
+        {"filled_quantity": Decimal(-3)},
+        {"filled_quantity": Decimal(0), "average_price": None},
+    ],
+)
+async def test_books_that_speak_of_another_order_are_not_believed(run_once: RunOnce, claim: dict[str, object]) -> None:
+    class Mistaken(Recording):
+        async def order_status(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+            known = await super().order_status(account_id, client_order_id)
+            return known.model_copy(update=claim) if known else None
+
+    record = await run_once(faulty=Mistaken)
+    assert record.outcome is Outcome.ORDER_UNKNOWN
+    assert [order.status for order in record.orders] == [OrderStatus.UNKNOWN]
+
+
+async def test_an_order_still_working_after_its_cancel_stops_the_batch(run_once: RunOnce) -> None:
+    class CannotCancel(Recording):
+        async def place(self, order: OrderRequest) -> BrokerOrder:
+            away = Decimal("0.50") if order.side == "BUY" else Decimal("1.50")
+            price = ((order.limit_price or Decimal(0)) * away).quantize(Decimal("0.01"))
+            return await super().place(order.model_copy(update={"limit_price": price}))
+
+        async def cancel(self, account_id: str, order_id: str) -> BrokerOrder:  # noqa: ARG002
+            raise Terminal("the cancel was lost")
+
+    record = await run_once(faulty=CannotCancel, fill_timeout_seconds=1)
+    assert record.outcome is Outcome.ORDER_UNKNOWN
+    assert len(record.orders) == 1
+
+
+async def test_a_late_order_is_not_written_off_and_sent_again(run_once: RunOnce) -> None:
+    """The broker's books do not show it yet: its symbol stays blocked for the day."""
+
+    class SwallowsForNow(Recording):
+        async def place(self, order: OrderRequest) -> BrokerOrder:  # noqa: ARG002
+            raise OutcomeUnknown("no answer")
+
+    first = await run_once(faulty=SwallowsForNow)
+    assert first.outcome is Outcome.ORDER_UNKNOWN
+    symbol = first.orders[0].symbol
+    second = await run_once()
+    assert symbol not in {order.symbol for order in second.orders}
+    next_day = await run_once(day=date(2026, 6, 16))
+    assert symbol in {order.symbol for order in next_day.orders}
+
+
+async def test_a_reflection_that_cannot_be_written_is_noted_and_the_run_is_kept(run_once: RunOnce, home: Home) -> None:
+    home.reflections.rmdir()
+    home.reflections.write_text("in the way", encoding="utf-8")
+    record = await run_once()
+    assert record.outcome is Outcome.TRADED
+    assert "could not be written" in record.notes[0]
+
+
+async def test_an_order_still_to_come_when_the_journal_fails_is_not_sent(run_once: RunOnce, home: Home) -> None:
+    """Promise 4: the intent is on disk before an order is sent, or it is not sent."""
+    brokers: list[LocksTheJournal] = []
+
+    def locking(inner: Broker) -> LocksTheJournal:
+        brokers.append(LocksTheJournal(inner, home))
+        return brokers[0]
+
+    record = await run_once(faulty=locking)
+    assert brokers[0].placed == 0
+    assert record.orders == ()
+    assert record.outcome is Outcome.FAILED
+    assert "journal of orders cannot be used" in record.message
+    assert "journal of orders cannot be used" in record.notes[-1]
 
 
 async def test_an_order_whose_answer_was_lost_is_found_in_the_books(run_once: RunOnce) -> None:

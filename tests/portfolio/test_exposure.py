@@ -34,7 +34,13 @@ def test_a_working_sale_is_no_cash_yet() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"order_type": "MKT", "limit_price": None}, {"limit_price": None}, {"limit_price": Decimal(-5)}]
+    "change",
+    [
+        {"order_type": "MKT", "limit_price": None},
+        {"order_type": "STP"},
+        {"limit_price": None},
+        {"limit_price": Decimal(-5)},
+    ],
 )
 def test_with_a_working_purchase_of_unknown_price_the_free_cash_is_unknown(change: dict[str, object]) -> None:
     assert free_cash(make_snapshot(open_orders=(open_order("SPY", Side.BUY, 1, **change),))) is None

@@ -50,6 +50,7 @@ def test_zeros_in_place_of_figures_do_not_pass() -> None:
     small = make_snapshot(cash=Decimal(400), positions=[])
     assert whatif(buy(what_if=zeros)).passed is False
     assert whatif(buy(what_if=zeros, snapshot=small)).passed is False
+    assert whatif(sell(what_if=zeros, snapshot=small)).passed is False
     assert whatif(preview(initial_margin_after=Decimal(0))).passed is False
 
 

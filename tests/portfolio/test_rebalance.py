@@ -75,6 +75,15 @@ def test_every_limit_shrinks_the_plan_to_what_it_allows(
     assert orders(first_symbol_plan(heavy_in_core(), make_settings(**changes))) == expected
 
 
+def test_two_purchases_take_two_places() -> None:
+    empty = heavy_in_core(positions=[position("GME", 900)])
+    assert orders(first_symbol_plan(empty, make_settings(max_positions=3))) == [
+        (Side.BUY, 10, "SPY"),
+        (Side.BUY, 10, "AAPL"),
+    ]
+    assert orders(first_symbol_plan(empty, make_settings(max_positions=2))) == [(Side.BUY, 10, "SPY")]
+
+
 def test_where_a_symbol_is_full_the_next_one_of_the_bucket_is_bought() -> None:
     growth = GROWTH.model_copy(update={"max_position_size": 20.0})
     full = first_symbol_plan(SNAPSHOT, make_settings(trading_rules=(CORE, growth)))
@@ -125,7 +134,7 @@ def any_settings(draw: st.DrawFn) -> Settings:
     target = draw(st.integers(5, 95))
     core_cap = draw(st.integers(-(-target // 3), 100))
     growth_cap = draw(st.integers(-(-(100 - target) // 2), 100))
-    most = draw(st.integers(100, 2_000_000))
+    risk, most = draw(st.sampled_from([("99.99", 100), ("1000", 10_000), ("2500", 2_500), ("1000000", 2_000_000)]))
 
     def hundredths(low: int, high: int) -> float:
         return draw(st.integers(low, high)) / 100
@@ -136,11 +145,11 @@ def any_settings(draw: st.DrawFn) -> Settings:
             GROWTH.model_copy(update={"target_allocation": 100.0 - target, "max_position_size": float(growth_cap)}),
         ),
         max_trade_value=most,
-        risk_threshold=draw(st.integers(1, most)),
-        max_portfolio_change=hundredths(1, 10_000),
+        risk_threshold=risk,
+        max_portfolio_change=draw(st.sampled_from([0.1, 3.3, 5.0, 25.0, 100.0])),
         rebalance_threshold=hundredths(1, 1_000),
-        min_cash=hundredths(0, 5_000),
-        max_positions=draw(st.integers(3, 7)),
+        min_cash=draw(st.sampled_from([0.0, 1.0, 12.5])),
+        max_positions=draw(st.sampled_from([3, 5, 50])),
         limit_offset=hundredths(0, 50),
     )
 
@@ -149,21 +158,21 @@ def any_settings(draw: st.DrawFn) -> Settings:
 def any_account(draw: st.DrawFn) -> PortfolioSnapshot:
     """Whatever may be held and waiting; quotes are good, since the plan leaves their quality to the guard."""
     symbols = ("SPY", "VTI", "VOO", "AAPL", "BRK B", "GME")
-    prices = {symbol: draw(st.integers(1, 300_000)) * CENT for symbol in symbols}
+    prices = {symbol: draw(st.integers(1, 30_000)) * CENT for symbol in symbols}
     asks = {
         symbol: price + (price * draw(st.integers(0, 40)) / 10_000).quantize(CENT) for symbol, price in prices.items()
     }
     quotes = {symbol: quote(symbol, price, ask=asks[symbol]) for symbol, price in prices.items()}
     held = draw(
         st.dictionaries(
-            st.sampled_from(symbols), st.integers(-5_000, 500_000).map(lambda n: Decimal(n) / 100), min_size=2
+            st.sampled_from(symbols), st.integers(-2_000, 500_000).map(lambda n: Decimal(n) / 100), min_size=2
         )
     )
     waiting = draw(
         st.lists(st.tuples(st.sampled_from(symbols), st.sampled_from(Side), st.integers(1, 500)), max_size=2)
     )
     return make_snapshot(
-        cash=draw(st.integers(-500_000, 50_000_000)) * CENT,
+        cash=draw(st.sampled_from([Decimal(50_000), Decimal(400_000), Decimal("1234.56"), Decimal(-500)])),
         positions=[position(symbol, shares, prices[symbol]) for symbol, shares in held.items()],
         quotes=quotes,
         open_orders=tuple(open_order(symbol, side, shares) for symbol, side, shares in waiting),

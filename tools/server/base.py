@@ -16,9 +16,9 @@ from mcp.server.fastmcp.exceptions import ToolError
 from mcp.types import ContentBlock, ToolAnnotations
 from pydantic import ValidationError
 
-from brokers.errors import BrokerError, Terminal
+from brokers.errors import BrokerError, Terminal, Unreachable
 from brokers.protocol import Broker
-from tools.contract import TOOL_CLASSES, Tool, ToolClass
+from tools.contract import TOOL_CLASSES, UNREACHABLE, Tool, ToolClass
 from tools.rows.base import Row
 
 BAD_REQUEST = 321  # IB's code for a request that cannot be understood
@@ -111,8 +111,10 @@ class BrokerServer(FastMCP[object]):
 
 
 def words(error: BrokerError) -> str:
-    """The broker's sentence, led by IB's code where it has one."""
+    """The broker's sentence, led by IB's code where it has one, or by the word that nobody was there."""
     message = str(error)
+    if isinstance(error, Unreachable):
+        return UNREACHABLE + message
     lead = f"{error.code}: " if error.code is not None else ""
     return message if message.startswith(lead) else lead + message
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from portfolio.models import Account, AccountSummary, CashBalance, Position, ProfitAndLoss
 from tools.rows.account import AccountRow, LedgerRow, PnlRow, PositionRow, SummaryRow
+from tools.wire.foreign_text import readable
 
 FRACTION = Decimal("0.0001")
 
@@ -16,6 +17,7 @@ def account_row(account: Account) -> AccountRow:
 
 
 def read_account(row: AccountRow) -> Account:
+    row = readable(row)
     return Account(account_id=row.id, description=row.desc or "")
 
 
@@ -39,9 +41,10 @@ def summary_row(summary: AccountSummary) -> SummaryRow:
 
 def read_summary(account_id: str, row: SummaryRow, *, currency: str | None = None) -> AccountSummary:
     """The balances of `account_id`; `currency` is what the ledger says, for a server whose summary names none."""
+    row = readable(row.model_copy(update={"currency": row.currency or currency}))
     return AccountSummary(
         account_id=account_id,
-        currency=row.currency or currency,
+        currency=row.currency,
         net_liquidation=row.netliquidation,
         total_cash=row.totalcashvalue,
         available_funds=row.availablefunds,
@@ -72,6 +75,7 @@ def position_row(held: Position) -> PositionRow:
 
 
 def read_position(row: PositionRow) -> Position:
+    row = readable(row)
     return Position(
         account_id=row.acctId,
         conid=row.conid,
@@ -99,6 +103,7 @@ def ledger_row(line: CashBalance) -> LedgerRow:
 
 
 def read_ledger_line(row: LedgerRow) -> CashBalance:
+    row = readable(row)
     return CashBalance(
         currency=row.currency,
         cash=row.cashbalance,
@@ -123,6 +128,7 @@ def pnl_row(pnl: ProfitAndLoss, excess_liquidity: Decimal) -> PnlRow:
 
 
 def read_pnl(row: PnlRow) -> ProfitAndLoss:
+    row = readable(row)
     return ProfitAndLoss(
         account_id=row.acctId,
         daily=row.dpl,

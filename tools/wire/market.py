@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from portfolio.models import Bar, Contract, Quote, ScanRow, Session
 from tools.rows.market import BarRow, FoundContract, ScanResultRow, SnapshotRow, TradingSchedule
+from tools.wire.foreign_text import readable
 
 PERCENT_STEP = Decimal("0.0001")
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -22,7 +23,7 @@ def contract_row(found: Contract) -> FoundContract:
 
 
 def read_contract(row: FoundContract) -> Contract:
-    return Contract(**row.model_dump(exclude_none=True))
+    return Contract(**readable(row).model_dump(exclude_none=True))
 
 
 def snapshot_row(quote: Quote) -> SnapshotRow:
@@ -41,6 +42,7 @@ def snapshot_row(quote: Quote) -> SnapshotRow:
 
 def read_quote(row: SnapshotRow) -> Quote:
     """The prices as the server gives them; whether `close` can be believed is for the reader of that server to say."""
+    row = readable(row)
     return Quote(
         last=row.last_price,
         previous_close=row.close,
@@ -71,6 +73,7 @@ def scan_row(found: ScanRow) -> ScanResultRow:
 
 
 def read_scan(row: ScanResultRow) -> ScanRow:
+    row = readable(row)
     return ScanRow(
         conid=row.conid,
         symbol=row.symbol,

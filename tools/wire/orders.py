@@ -11,6 +11,7 @@ from decimal import Decimal
 from brokers.protocol import OrderRequest
 from portfolio.models import BrokerOrder, Execution, OrderStatus, WhatIf
 from tools.rows.orders import ExecutionRow, OrderRow, WhatIfRow
+from tools.wire.foreign_text import readable
 
 WORDS = {
     OrderStatus.SUBMITTED: "Submitted",
@@ -69,6 +70,7 @@ def order_row(order: BrokerOrder) -> OrderRow:
 
 def read_order(row: OrderRow) -> BrokerOrder:
     """The order in the broker's books, of whatever type."""
+    row = readable(row)
     filled = row.filled or Decimal(0)
     kind = row.orderType or ""
     return BrokerOrder(
@@ -107,6 +109,7 @@ def execution_row(fill: Execution) -> ExecutionRow:
 
 
 def read_execution(row: ExecutionRow) -> Execution:
+    row = readable(row)
     return Execution(
         execution_id=row.execution_id,
         order_id=row.orderId,
@@ -139,6 +142,7 @@ def whatif_row(order: OrderRequest, answer: WhatIf) -> WhatIfRow:
 
 def read_whatif(row: WhatIfRow) -> WhatIf:
     """The figures as the server gives them; whether they are plausible is for the guard to say."""
+    row = readable(row)
     return WhatIf(
         initial_margin_before=row.initial_before,
         initial_margin_after=row.initial,
