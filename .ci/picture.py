@@ -6,6 +6,7 @@ Run it with `uv run python .ci/picture.py` after the screens changed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import tempfile
 from datetime import date
@@ -25,12 +26,13 @@ DAY = date(2026, 6, 15)
 
 def main() -> None:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), color_system="truecolor")
-    with tempfile.TemporaryDirectory() as folder:
-        home = Home(Path(folder))
+    target = Path("docs/run.svg").absolute()
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        home = Home(Path("home"))
         home.create()
         trace = Trace(console, panels=True, as_json=False, interactive=False)
         asyncio.run(conduct(load_settings(file=None, environ={}), home, Market(as_of=DAY), trace))
-    console.save_svg("docs/run.svg", title="uv run smart-agent run")
+    console.save_svg(str(target), title="uv run smart-agent run")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ async def open_run(settings: Settings, home: Home, market: Market) -> AsyncItera
     """A run over the server the settings name, or over the embedded simulated broker.
 
     Raises:
-        brokers.simulated.PriceFileError: the price file cannot be traded on.
+        brokers.simulated.MarketError: nothing can be traded on that day, or with that price file.
     """
     async with AsyncExitStack() as stack:
         if settings.mcp_url:

@@ -172,3 +172,51 @@ def test_the_help_page_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stderr.strip() == "[]"
+
+
+def test_two_runs_at_once_do_not_spend_the_same_limits_twice(home: Home) -> None:
+    """The second one says so and does nothing."""
+    command = [str(SMART_AGENT), "run", "--home", str(home.root), "--json", "--as-of", DAY]
+    environment = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        for _ in range(3)
+    ]
+    ended = [(*process.communicate(timeout=120), process.returncode) for process in started]
+    assert sorted(code for _, _, code in ended) == [0, 1, 1]
+    for stdout, stderr, code in ended:
+        assert code == 0 or (stdout == "" and "Another run is at work" in stderr)
+
+
+def test_a_reader_that_leaves_does_not_stop_the_run(home: Home) -> None:
+    """Orders are followed to their end, and the record is kept, whether anybody looks on or not."""
+    command = [str(SMART_AGENT), "run", "--home", str(home.root), "--as-of", DAY]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 0, said
+    assert len(list(home.reflections.iterdir())) == 1
+
+
+def test_what_somebody_owns_is_readable_by_its_owner_alone(home: Home) -> None:
+    record_of(home, "--as-of", DAY)
+    loose = [file for file in home.root.rglob("*") if file.stat().st_mode & 0o077]
+    assert loose == []
+
+
+@pytest.mark.parametrize("day", ["1800-01-01", "2150-01-01"])
+def test_a_day_nobody_knows_is_bad_usage(home: Home, day: str) -> None:
+    done = smart_agent("run", "--home", home.root, "--as-of", day)
+    assert done.returncode == 2, done.stderr
+    assert day in done.stderr
+
+
+def test_a_log_file_that_cannot_be_opened_is_told_before_anything_starts(home: Home) -> None:
+    (home.root / "trading_log.log").mkdir()
+    done = smart_agent("run", "--home", home.root, "--as-of", DAY)
+    assert done.returncode == 2
+    assert "trading_log.log" in done.stderr
+    assert "Traceback" not in done.stderr

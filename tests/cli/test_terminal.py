@@ -1,0 +1,70 @@
+"""A run in front of a person: a real terminal, its panels, its question, its Ctrl-C."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from config.home import Home
+
+SMART_AGENT = Path(sys.executable).with_name("smart-agent")
+SHOW_CURSOR = "\x1b[?25h"
+
+
+def at_terminal(home: Home, *arguments: str, **variables: str) -> tuple[Any, io.StringIO]:
+    """The run in a terminal of 100 columns, and all it has shown."""
+    environment = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME")}
+    environment |= {"TERM": "xterm-256color", "LANG": "C.UTF-8", **variables}
+    shown = io.StringIO()
+    child = pexpect.spawn(
+        str(SMART_AGENT),
+        ["run", "--home", str(home.root), "--as-of", "2026-06-15", *arguments],
+        env=environment,
+        dimensions=(50, 100),
+        encoding="utf-8",
+        timeout=60,
+    )
+    child.logfile_read = shown
+    return child, shown
+
+
+def end(child: Any) -> int:
+    child.expect(pexpect.EOF)
+    child.close()
+    return int(child.exitstatus)
+
+
+def test_each_step_is_a_panel_in_its_order(home: Home) -> None:
+    child, shown = at_terminal(home)
+    assert end(child) == 0
+    text = shown.getvalue()
+    places = [text.index(name) for name in ("SENSE", "THINK", "ACT", "REFLECT")]
+    assert places == sorted(places)
+    assert "╭" in text
+
+
+@pytest.mark.parametrize(("answer", "words"), [("y", "Completed 2 of 2 trades"), ("n", "declined")])
+def test_where_approval_is_wanted_the_person_is_asked(home: Home, answer: str, words: str) -> None:
+    child, shown = at_terminal(home, SMART_AGENT_REQUIRE_APPROVAL="always")
+    child.expect("wait for your approval")
+    child.expect("Send them")
+    child.sendline(answer)
+    assert end(child) == 0
+    assert words in shown.getvalue()
+
+
+def test_ctrl_c_says_what_it_means_and_gives_the_cursor_back(home: Home) -> None:
+    child, shown = at_terminal(home, SMART_AGENT_REQUIRE_APPROVAL="always")
+    child.expect("SENSE")
+    child.sendintr()
+    assert end(child) == 1
+    text = shown.getvalue()
+    assert "Interrupted" in text
+    assert "Traceback" not in text
+    assert text.rindex(SHOW_CURSOR) > text.rindex("\x1b[?25l")
