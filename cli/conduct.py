@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import signal
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 from brokers.errors import BrokerError, Retryable
 from brokers.simulated import MarketError
@@ -44,13 +47,25 @@ async def conduct(settings: Settings, home: Home, market: Market, trace: Trace) 
 async def _lead(run: Run, trace: Trace) -> RunRecord:
     wanted = await _show(run.start(), run, trace)
     while wanted:
-        given = trace.ask(wanted.orders)
+        await asyncio.sleep(0)  # a Ctrl-C from a moment ago takes effect here, before the question blocks the loop
+        with prompt_interrupts():
+            given = trace.ask(wanted.orders)
         if given is None:
             break
         wanted = await _show(run.resume(given), run, trace)
     record = await run.record()
     log.info("run %s %s: %s", run.run_id, record.outcome.value, record.message)
     return record
+
+
+@contextmanager
+def prompt_interrupts() -> Iterator[None]:
+    """Ctrl-C at a question ends it at once; the event loop's own handler would wait for the answer."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def log_lines(event: StepFinished) -> Iterator[str]:

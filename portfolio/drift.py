@@ -36,11 +36,6 @@ class DriftTable(Fact):
     unassigned: Decimal
     unassigned_weight: float
 
-    @property
-    def total_drift(self) -> float:
-        """Sum of the buckets' absolute drifts, in % points."""
-        return sum(abs(bucket.drift) for bucket in self.buckets)
-
 
 def weight_of(value: Decimal, net_liquidation: Decimal) -> float:
     """`value` in % of `net_liquidation`; 0 for an account that is worth nothing."""

@@ -59,9 +59,10 @@ def test_where_approval_is_wanted_the_person_is_asked(home: Home, answer: str, w
     assert words in shown.getvalue()
 
 
-def test_ctrl_c_says_what_it_means_and_gives_the_cursor_back(home: Home) -> None:
+@pytest.mark.parametrize("moment", ["Starting", "SENSE", "THINK", "Send them"])
+def test_ctrl_c_says_what_it_means_and_gives_the_cursor_back(home: Home, moment: str) -> None:
     child, shown = at_terminal(home, SMART_AGENT_REQUIRE_APPROVAL="always")
-    child.expect("SENSE")
+    child.expect(moment)
     child.sendintr()
     assert end(child) == 1
     text = shown.getvalue()

@@ -17,7 +17,6 @@ def test_the_table_weighs_every_enabled_bucket_the_cash_and_what_no_rule_names()
     assert table.cash == 10_000
     assert table.cash_weight == 10.0
     assert table.unassigned == 5_000
-    assert table.total_drift == 15.0
 
 
 def test_a_disabled_rule_has_no_bucket_and_its_symbols_count_as_unassigned() -> None:
