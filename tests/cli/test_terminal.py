@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from config.home import Home
 
 SMART_AGENT = Path(sys.executable).with_name("smart-agent")
 SHOW_CURSOR = "\x1b[?25h"
+
+
+def hear_ctrl_c() -> None:
+    """A shell starts its background jobs deaf to Ctrl-C, and the tests may be one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def at_terminal(home: Home, *arguments: str, **variables: str) -> tuple[Any, io.StringIO]:
@@ -29,6 +35,7 @@ def at_terminal(home: Home, *arguments: str, **variables: str) -> tuple[Any, io.
         dimensions=(50, 100),
         encoding="utf-8",
         timeout=60,
+        preexec_fn=hear_ctrl_c,
     )
     child.logfile_read = shown
     return child, shown
