@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.exit_codes import ExitCode
+from cli.options import ConfigOption, HomeOption
 from cli.problems import print_problems
 from config.home import Home, find_home
 from config.problems import ConfigError
@@ -27,15 +29,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Write, check and show the configuration.", no_args_is_help=True)
 
-BAD_CONFIG = 2
-"""Exit code of every command that a configuration stops."""
-
-HomeOption = Annotated[
-    Path | None, typer.Option("--home", help="Folder the agent keeps its files in [default: SMART_AGENT_HOME].")
-]
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="Config file [default: config.json in the home folder].")
-]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
 
@@ -101,7 +94,7 @@ def told_problems() -> Iterator[None]:
         yield
     except ConfigError as error:
         print_problems(Console(stderr=True), error, "nothing was written")
-        raise typer.Exit(BAD_CONFIG) from None
+        raise typer.Exit(ExitCode.BAD_USAGE) from None
 
 
 def effective(home: Path | None, config: Path | None) -> tuple[Path | None, Loaded]:
