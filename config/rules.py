@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from math import ceil
 from typing import Annotated, Any
 
@@ -37,6 +38,7 @@ def refuse_truth_as_number(value: Any) -> Any:
     return value
 
 
+@lru_cache(maxsize=8192)
 def ticker(symbol: str) -> str:
     """`symbol` as Interactive Brokers writes it."""
     return re.sub(r"[ .-]+", " ", symbol.strip().upper())
@@ -66,6 +68,7 @@ def at_least_one(symbols: tuple[str, ...]) -> tuple[str, ...]:
 NotTruth = BeforeValidator(refuse_truth_as_number)
 Number = Annotated[float, NotTruth]
 Share = Annotated[Number, Field(gt=0, le=100)]
+Weight = Annotated[Number, Field(gt=0)]
 Ticker = Annotated[str, AfterValidator(known_ticker)]
 
 
@@ -82,7 +85,8 @@ class TradingRule(BaseModel):
     """A bucket of symbols that is to be `target_allocation` % of the account.
 
     `max_position_size` is the most one symbol may be, in % of the account; `stop_loss` (below 0) and `take_profit`
-    (above 0) are in % of a position's average cost, None for never.
+    (above 0) are in % of a position's average cost, None for never. `weights` are relative: 2 and 1 make two thirds and
+    one third of the bucket; without them every symbol is to be the same share of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
@@ -94,7 +98,14 @@ class TradingRule(BaseModel):
     max_position_size: Share = 10.0
     stop_loss: Annotated[Number, Field(lt=0, ge=-100)] | None = None
     take_profit: Annotated[Number, Field(gt=0)] | None = None
+    weights: dict[Ticker, Weight] | None = None
     enabled: Flag = True
+
+    def share_of(self, symbol: str) -> float:
+        """What `symbol`, one of the rule's, is to be of the account, in %."""
+        if self.weights is None:
+            return self.target_allocation / len(self.symbols)
+        return self.target_allocation * self.weights[symbol] / sum(self.weights.values())
 
 
 def refuse_conflicts(rules: tuple[TradingRule, ...]) -> tuple[TradingRule, ...]:
@@ -139,6 +150,7 @@ def conflicts(rules: Sequence[TradingRule | None]) -> Iterator[InitErrorDetails]
     for number, rule in enumerate(rules):
         if rule is not None and rule.enabled:
             yield from unreachable_target(number, rule)
+            yield from unusable_weights(number, rule)
     readable = [rule for rule in rules if rule is not None]
     if len(readable) == len(rules):
         yield from wrong_total([rule for rule in readable if rule.enabled])
@@ -193,6 +205,35 @@ def unreachable_target(number: int, rule: TradingRule) -> Iterator[InitErrorDeta
             f"{symbols} x {cap:g} % for one symbol make {cap * symbols:g} %, never the target of {target:g} %",
             f"Write at least {ceil(100 * target / symbols) / 100:g}, add symbols, or lower target_allocation",
         )
+
+
+def unusable_weights(number: int, rule: TradingRule) -> Iterator[InitErrorDetails]:
+    if rule.weights is None:
+        return
+    missing = [symbol for symbol in rule.symbols if symbol not in rule.weights]
+    if missing:
+        yield conflict(
+            (number, "weights"),
+            rule.weights,
+            f"{', '.join(missing)} of this rule's symbols {'have' if len(missing) > 1 else 'has'} no weight",
+            "Give every symbol of the rule a weight, or leave weights out for equal shares",
+        )
+    for symbol in rule.weights:
+        if symbol not in rule.symbols:
+            yield conflict(
+                (number, "weights", symbol),
+                rule.weights[symbol],
+                f"{symbol} is not among the rule's symbols",
+                "Add it to symbols, or remove its weight",
+            )
+        elif not missing and rule.share_of(symbol) > rule.max_position_size + TARGET_TOLERANCE + ROUNDING:
+            yield conflict(
+                (number, "weights", symbol),
+                rule.weights[symbol],
+                f"it makes {symbol} {rule.share_of(symbol):g} % of the account, and max_position_size is "
+                f"{rule.max_position_size:g} %",
+                "Lower this weight, or raise max_position_size",
+            )
 
 
 def wrong_total(enabled: Sequence[TradingRule]) -> Iterator[InitErrorDetails]:

@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     log_file: Annotated[str, AfterValidator(checked_log_file)] = "trading_log.log"
     openai_api_key: Annotated[SecretStr, AfterValidator(checked_key)] | None = None
     rebalance_threshold: Share = 5.0
+    rebalance_method: Literal["optimal", "first_symbol"] = "optimal"
+    min_order_value: Annotated[Decimal, NotTruth, Field(ge=0, le=1_000_000_000)] = Decimal(100)
+    order_penalty: Annotated[Decimal, NotTruth, Field(ge=0, le=1_000_000)] = Decimal(1)
     min_cash: Annotated[Number, Field(ge=0, lt=100)] = 1.0
     max_daily_loss: Share = 5.0
     max_orders_per_day: Count = 20

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypedDict
 
 from config.settings import Settings
 from graph.journal import Journal
 from graph.record import Approval, Failure, Lesson, Reflection
+from portfolio.limits import TradingDay
 from portfolio.models import ApprovedOrder, OrderRecord, PortfolioSnapshot, TradePlan, Verdict
 from tools.account import AccountReader
 from tools.desk import OrderDesk
@@ -45,3 +46,8 @@ class Context:
     reflections: Path
     clock: Callable[[], datetime]
     pause: Callable[[float], Awaitable[None]]
+
+    def trading_day(self, snapshot: PortfolioSnapshot) -> TradingDay:
+        """What the journal knows of the account of `snapshot` at that moment."""
+        lookback = timedelta(hours=self.settings.reversal_cooldown_hours)
+        return self.journal.trading_day(snapshot.account.account_id, snapshot.as_of, lookback)

@@ -6,10 +6,11 @@ from langgraph.runtime import Runtime
 
 from graph.memory import recall
 from graph.state import Context, State
-from portfolio.rebalance import first_symbol_plan
+from portfolio.rebalance import baseline_plan
 
 
 async def think(state: State, runtime: Runtime[Context]) -> State:
-    snapshot = state["snapshot"]
+    context, snapshot = runtime.context, state["snapshot"]
     lessons = await recall(runtime.store, snapshot.account.account_id, snapshot.as_of) if runtime.store else ()
-    return {"lessons": lessons, "plan": first_symbol_plan(snapshot, runtime.context.settings)}
+    plan = baseline_plan(snapshot, context.settings, context.trading_day(snapshot))
+    return {"lessons": lessons, "plan": plan}

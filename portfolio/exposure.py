@@ -19,6 +19,12 @@ def cost_of(quantity: Decimal, price: Decimal) -> Decimal:
     return quantity * price + commission(quantity, price)
 
 
+def cash_change(order: ApprovedOrder) -> Decimal:
+    """What the order brings in when it fills at its limit, in USD, commission taken off; below 0 for a purchase."""
+    quantity = Decimal(order.quantity)
+    return -order.side.sign * quantity * order.limit_price - commission(quantity, order.limit_price)
+
+
 def held_value(symbol: str, price: Decimal, snapshot: PortfolioSnapshot) -> Decimal:
     """What is held of `symbol`, in USD, at the dearer of the broker's mark and `price` (USD a share)."""
     positions = snapshot.positions_in(symbol)

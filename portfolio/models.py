@@ -309,11 +309,12 @@ class ProposedTrade(Fact):
 
 
 class TradePlan(Fact):
-    """What think wants done. `source` names who thought of it."""
+    """What think wants done. `source` names who thought of it; `notes` say what it had to leave alone, and why."""
 
     source: str
     trades: tuple[ProposedTrade, ...]
     summary: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Check(Fact):

@@ -1,5 +1,7 @@
 """ACT, third: send what was approved, one order after the other, and follow each to its end.
 
+Sales come first, and a purchase is sent only if the cash is there by what they really brought.
+
 The intent is on disk before an order leaves. An answer that does not come leaves the order UNKNOWN, never failed, and
 nothing more is sent after it, nor after one that still works when it was cancelled: what is out there must be known.
 """
@@ -15,15 +17,20 @@ from graph.failure import describe
 from graph.journal import JournalError
 from graph.reconcile import not_sent, record_of, unknown
 from graph.state import Context, State
-from portfolio.models import ApprovedOrder, BrokerOrder, OrderRecord
+from portfolio.limits import why_unfunded
+from portfolio.models import ApprovedOrder, BrokerOrder, OrderRecord, Side
 
 LOOK_SECONDS = 0.25
 
 
 async def order(state: State, runtime: Runtime[Context]) -> State:
-    context = runtime.context
+    context, snapshot = runtime.context, state["snapshot"]
+    day = context.trading_day(snapshot)
     records: list[OrderRecord] = []
     for approved in state["approved"]:
+        if approved.side is Side.BUY and (why := why_unfunded(approved, snapshot, context.settings, day, records)):
+            records.append(not_sent(approved, why))
+            continue
         try:
             await _prove_account(approved, context)
         except BrokerError as error:

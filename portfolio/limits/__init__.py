@@ -1,67 +1,8 @@
-"""The guard's rules as data: each limit is one small pure function from a case to a `Check`.
+"""What the guard holds every order to: `rules` lists the limits, `batch` applies them to a plan as a whole."""
 
-Every rule is asked of every trade; a rule that lacks the facts it needs answers `passed=None` (not evaluated), which
-never counts as passed. Adding a limit is one function in `RULES`, one config key, and one row in docs/configuration.md.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Callable
-
+from portfolio.limits.batch import Batch, first_refusal, sales_first
 from portfolio.limits.case import Case, PastTrade, TradingDay
-from portfolio.limits.eligibility import (
-    account_kind,
-    contract_resolved,
-    data_quality,
-    no_open_order,
-    no_short,
-    session_open,
-    symbol_allowed,
-    whole_quantity,
-)
-from portfolio.limits.history import max_daily_loss, max_orders_per_day, reversal_cooldown
-from portfolio.limits.preview import whatif
-from portfolio.limits.prices import price_collar, quote_quality
-from portfolio.limits.protection import protective_exit
-from portfolio.limits.sizes import (
-    max_portfolio_change,
-    max_position_size,
-    max_positions,
-    max_trade_value,
-    min_cash,
-    risk_threshold,
-)
-from portfolio.models import Check
+from portfolio.limits.funding import why_unfunded
+from portfolio.limits.rules import RULES, judge
 
-__all__ = ["RULES", "Case", "PastTrade", "TradingDay", "judge"]
-
-Rule = Callable[[Case], Check]
-
-RULES: tuple[Rule, ...] = (
-    data_quality,
-    account_kind,
-    session_open,
-    symbol_allowed,
-    contract_resolved,
-    whole_quantity,
-    no_short,
-    no_open_order,
-    protective_exit,
-    quote_quality,
-    price_collar,
-    risk_threshold,
-    max_trade_value,
-    max_position_size,
-    max_portfolio_change,
-    max_positions,
-    min_cash,
-    max_daily_loss,
-    max_orders_per_day,
-    reversal_cooldown,
-    whatif,
-)
-
-
-def judge(case: Case) -> tuple[Check, ...]:
-    """Every rule's answer, in a fixed order, none skipped."""
-    return tuple(rule(case) for rule in RULES)
+__all__ = ["RULES", "Batch", "Case", "PastTrade", "TradingDay", "first_refusal", "judge", "sales_first", "why_unfunded"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from portfolio.exposure import ZERO, contracts_held, cost_of, free_cash, held_value
+from portfolio.exposure import ZERO, cash_change, contracts_held, cost_of, free_cash, held_value
 from portfolio.limits.case import NO_VALUE, Case, answer, exempt, not_evaluated, shown
 from portfolio.models import Check, Side
 from portfolio.percent import exact, in_percent
@@ -70,7 +70,10 @@ def max_positions(case: Case) -> Check:
 
 
 def min_cash(case: Case) -> Check:
-    """Cash left after every purchase, in % of net liquidation; sales count only once filled."""
+    """Cash left once the batch so far and this order are filled at their limits, in % of net liquidation.
+
+    The batch sells before it buys, and before each purchase is sent `funding` asks for what the sales really brought.
+    """
     limit = exact(case.settings.min_cash)
     if case.trade.side is Side.SELL:
         return exempt("min_cash", "a sale", "%")
@@ -80,7 +83,7 @@ def min_cash(case: Case) -> Check:
     if free is None:
         return not_evaluated("min_cash", limit, "%", "an open purchase or a short position has no price")
     free -= cost_of(Decimal(case.trade.quantity), case.limit_price)
-    free -= sum((cost_of(Decimal(o.quantity), o.limit_price) for o in case.batch if o.side is Side.BUY), ZERO)
+    free += sum((cash_change(order) for order in case.batch), ZERO)
     left = in_percent(free, case.net_liquidation)
     why = f"cash would fall to {shown(left, limit)} % of the portfolio"
     return answer("min_cash", limit, shown(left, limit), "%", passed=left >= limit, why=why)

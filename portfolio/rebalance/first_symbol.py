@@ -1,4 +1,4 @@
-"""The rule-based plan: where a bucket has drifted too far, sell or buy its first tradable symbol.
+"""`rebalance_method` first_symbol: where a bucket has drifted too far, sell or buy its first tradable symbol.
 
 Plain on purpose: one order a bucket, sized to pass every limit as it stands, the worst drift first. Sales come before
 purchases, and purchases count only the cash that is there now, since a sale is money only once it is filled.
@@ -12,13 +12,11 @@ from decimal import ROUND_FLOOR, Decimal, localcontext
 
 from config.settings import Settings, TradingRule
 from portfolio.costs import commission
-from portfolio.drift import BucketDrift, drift_table
+from portfolio.drift import BucketDrift, DriftTable
 from portfolio.exposure import ZERO, contracts_held, cost_of, free_cash, held_value
-from portfolio.models import Contract, PortfolioSnapshot, ProposedTrade, Side, TradePlan
+from portfolio.models import Contract, PortfolioSnapshot, ProposedTrade, Side
 from portfolio.percent import share_of
 from portfolio.pricing import marketable_limit
-
-SOURCE = "rules"
 
 
 @dataclass(frozen=True)
@@ -46,21 +44,24 @@ class _Room:
         return _Room(turnover, cash, self.contracts | {traded.contract.conid})
 
 
-def first_symbol_plan(snapshot: PortfolioSnapshot, settings: Settings) -> TradePlan:
-    """At most one trade for each bucket that is more than `rebalance_threshold` % points off its target."""
-    table = drift_table(snapshot, settings)
+def first_symbol_trades(
+    snapshot: PortfolioSnapshot, settings: Settings, table: DriftTable, exited: frozenset[str]
+) -> tuple[ProposedTrade, ...]:
+    """At most one trade for each bucket outside its band, in none of the symbols that protective exits took."""
     drifted = [
         (rule, bucket)
         for rule, bucket in zip(settings.rules, table.buckets, strict=True)
-        if abs(bucket.drift) > settings.rebalance_threshold
+        if bucket.is_outside(settings.rebalance_threshold)
     ]
     drifted.sort(key=lambda pair: (pair[1].drift < 0, -abs(pair[1].drift)))
-    trades = tuple(_trades(drifted, snapshot, settings))
-    return TradePlan(source=SOURCE, trades=trades, summary=_summary(len(drifted), len(trades), settings))
+    return tuple(_trades(drifted, snapshot, settings, exited))
 
 
 def _trades(
-    drifted: list[tuple[TradingRule, BucketDrift]], snapshot: PortfolioSnapshot, settings: Settings
+    drifted: list[tuple[TradingRule, BucketDrift]],
+    snapshot: PortfolioSnapshot,
+    settings: Settings,
+    exited: frozenset[str],
 ) -> Iterator[ProposedTrade]:
     """One trade a bucket, where the room that those before it leave has place for a share."""
     net, cash = snapshot.summary.net_liquidation, free_cash(snapshot)
@@ -74,13 +75,15 @@ def _trades(
         wanted = share_of(net, abs(bucket.drift))
         most = min(wanted, room.turnover, settings.risk_threshold, settings.max_trade_value)
         for offered in _tradable(rule, side, snapshot, settings):
+            if offered.symbol in exited:
+                continue
             if side is Side.BUY:
                 quantity = _purchase(offered, rule, most, room, snapshot, settings)
             else:
                 quantity = min(_whole_shares(most, offered.price), int(snapshot.held(offered.symbol)))
             if quantity > 0:
                 room = room.after(side, quantity, offered)
-                yield ProposedTrade(symbol=offered.symbol, side=side, quantity=quantity, reason=_reason(bucket))
+                yield ProposedTrade(symbol=offered.symbol, side=side, quantity=quantity, reason=bucket.in_words)
                 break
 
 
@@ -112,19 +115,3 @@ def _whole_shares(amount: Decimal, price: Decimal) -> int:
     # A quotient that is rounded up could be one share too many.
     with localcontext(rounding=ROUND_FLOOR):
         return max(int(amount / price), 0)
-
-
-def _reason(bucket: BucketDrift) -> str:
-    direction = "above" if bucket.drift > 0 else "below"
-    return (
-        f"{bucket.name} is at {bucket.weight:.1f} %, {abs(bucket.drift):.1f} points {direction} "
-        f"its target of {bucket.target:g} %"
-    )
-
-
-def _summary(drifted: int, trades: int, settings: Settings) -> str:
-    if not drifted:
-        return f"Every bucket is within {settings.rebalance_threshold:g} points of its target."
-    if not trades:
-        return f"{drifted} of {len(settings.rules)} buckets off target, but no whole share fits the limits."
-    return f"{drifted} of {len(settings.rules)} buckets off target; {trades} trade(s) towards it."

@@ -1,0 +1,150 @@
+"""What the agent does without a model: protective exits, then rebalancing by the configured method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from config.settings import Settings
+from portfolio.drift import BucketDrift, DriftTable, drift_after, drift_table
+from portfolio.exposure import ZERO, cash_change, contracts_held, free_cash
+from portfolio.limits import Batch, TradingDay, first_refusal
+from portfolio.models import PortfolioSnapshot, ProposedTrade, Side, TradePlan
+from portfolio.percent import share_of
+from portfolio.rebalance.exits import Exits, protective_exits
+from portfolio.rebalance.first_symbol import first_symbol_trades
+from portfolio.rebalance.market import Market, Tradable, open_market
+from portfolio.rebalance.optimal import is_sane, solve
+from portfolio.rebalance.problem import Budget, Floats, Problem, problem
+
+SOURCE = "rules"
+
+
+@dataclass(frozen=True)
+class _Rebalancing:
+    """Discretionary trades, and what there is to say about them."""
+
+    trades: tuple[ProposedTrade, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def baseline_plan(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay) -> TradePlan:
+    """Exits that are due; and, where a bucket is outside its band or an exit is made, the trades that rebalance.
+
+    Every trade passes every rule of the guard about it, alone and together; `day` is what the journal knows of today.
+    """
+    exits = protective_exits(snapshot, settings, day)
+    table = drift_table(snapshot, settings)
+    is_due = bool(exits.trades) or any(bucket.is_outside(settings.rebalance_threshold) for bucket in table.buckets)
+    rebalancing = _Rebalancing()
+    if is_due and snapshot.summary.net_liquidation > 0:
+        if settings.rebalance_method == "first_symbol":
+            rebalancing = _Rebalancing(first_symbol_trades(snapshot, settings, table, exits.symbols))
+        else:
+            rebalancing = _optimal(snapshot, settings, day, exits)
+    trades = (*exits.trades, *rebalancing.trades)
+    return TradePlan(
+        source=SOURCE,
+        trades=trades,
+        summary=_summary(table, drift_after(snapshot, settings, trades), trades, settings),
+        notes=(*exits.notes, *rebalancing.notes),
+    )
+
+
+@dataclass(frozen=True)
+class Posed:
+    """The rebalancing problem of an account; its arrays have the symbols of `market.tradable`, in that order."""
+
+    problem: Problem
+    market: Market
+    after_exits: DriftTable
+
+
+def pose(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits) -> Posed:
+    """What is left to decide once the protective exits are made."""
+    net = snapshot.summary.net_liquidation
+    after_exits = drift_after(snapshot, settings, exits.trades)
+    market = open_market(snapshot, settings, day, after_exits.buckets, exits.symbols)
+    free = _free_cash(snapshot, settings, day, exits)
+    bought = {order.conid for order in day.unresolved if order.side is Side.BUY}
+    budget = Budget(
+        cash=float(free or ZERO),
+        turnover=float(share_of(net, settings.max_portfolio_change)),
+        orders=max(settings.max_orders_per_day - day.orders_sent - len(exits.trades), 0),
+        places=max(settings.max_positions - len(contracts_held(snapshot) | bought), 0),
+    )
+    gaps = [bucket.value - share_of(net, bucket.target) for bucket in after_exits.buckets]
+    band = share_of(net, settings.rebalance_threshold)
+    # Where nobody can tell what is owed, nothing is bought; sales need no cash.
+    posed = problem(market.tradable, gaps, band, budget, settings.order_penalty, may_buy=free is not None)
+    return Posed(posed, market, after_exits)
+
+
+def _free_cash(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits) -> Decimal | None:
+    """Cash above `min_cash` once the exits are filled at their limits, in USD; None where nobody can tell."""
+    free = free_cash(snapshot, day.unresolved)
+    if free is None:
+        return None
+    batch = Batch("dry-run", snapshot, settings, day)
+    orders = [order for trade in exits.trades if (order := batch.draft(trade))]
+    least = share_of(snapshot.summary.net_liquidation, settings.min_cash)
+    return free + sum((cash_change(order) for order in orders), ZERO) - least
+
+
+def _optimal(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits) -> _Rebalancing:
+    posed = pose(snapshot, settings, day, exits)
+    notes = tuple(f"{symbol} is not traded: {why}." for symbol, why in posed.market.frozen.items())
+    if posed.problem.size == 0:
+        return _Rebalancing(notes=notes)
+    if not is_sane(posed.problem):
+        return _Rebalancing(notes=(*notes, "Prices or amounts are not to be believed; nothing was rebalanced."))
+    found = solve(posed.problem)
+    if found.failed:
+        notes = (*notes, "The solver gave no answer; this is the greedy plan.")
+    for choice in found.choices:
+        trades = tuple(_trades(choice, posed, settings))
+        plan = TradePlan(source=SOURCE, trades=(*exits.trades, *trades))
+        refused = first_refusal(plan, snapshot, settings, day)
+        if refused is None:
+            return _Rebalancing(trades, notes)
+        notes = (
+            *notes,
+            f"A better plan was dropped, since the guard would refuse it on {refused.rule}: {refused.why}.",
+        )
+    return _Rebalancing(notes=(*notes, "No plan kept every limit; nothing was rebalanced."))
+
+
+def _trades(choice: Floats, posed: Posed, settings: Settings) -> Iterator[ProposedTrade]:
+    """Sales first, each side from the largest order to the smallest."""
+    ordered = [(one, int(shares)) for one, shares in zip(posed.market.tradable, choice, strict=True) if shares]
+    for one, shares in sorted(ordered, key=lambda pair: (pair[1] > 0, -abs(pair[1]) * pair[0].last)):
+        side = Side.BUY if shares > 0 else Side.SELL
+        reason = _reason(one, side, posed.after_exits.buckets[one.bucket], settings)
+        yield ProposedTrade(symbol=one.symbol, side=side, quantity=abs(shares), reason=reason)
+
+
+def _reason(one: Tradable, side: Side, bucket: BucketDrift, settings: Settings) -> str:
+    if (bucket.drift > 0) is (side is Side.SELL) and bucket.is_outside(settings.rebalance_threshold):
+        return bucket.in_words
+    off = one.value - one.share
+    if (off > 0) is (side is Side.SELL):
+        return f"{one.symbol} is {abs(off):,.2f} USD {'above' if off > 0 else 'below'} its share of {bucket.name}"
+    if (bucket.drift > 0) is (side is Side.SELL):
+        return bucket.in_words
+    return "Makes room for the other orders of this plan"
+
+
+def _summary(before: DriftTable, after: DriftTable, trades: Sequence[ProposedTrade], settings: Settings) -> str:
+    off = sum(bucket.is_outside(settings.rebalance_threshold) for bucket in before.buckets)
+    if not trades and not off:
+        return f"Every bucket is within {settings.rebalance_threshold:g} points of its target."
+    words = f"{off} of {len(before.buckets)} buckets off target"
+    if not trades:
+        return f"{words}, but no order that the limits allow would bring them closer."
+    exits = sum(trade.protective for trade in trades)
+    count = f"{len(trades)} order{'' if len(trades) == 1 else 's'}"
+    protective = f", {exits} of them protective," if exits else ""
+    return (
+        f"{words}; {count}{protective} would take the total drift from {before.total:.1f} to {after.total:.1f} points."
+    )
