@@ -7,13 +7,21 @@ under that name, and a holding under another name would look like one no rule kn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from math import ceil
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, ValidationError
 
 TARGET_TOLERANCE = 0.01
 """How far, in % points, the targets of all enabled rules may be from 100."""
@@ -68,7 +76,8 @@ def at_least_one(symbols: tuple[str, ...]) -> tuple[str, ...]:
 NotTruth = BeforeValidator(refuse_truth_as_number)
 Number = Annotated[float, NotTruth]
 Share = Annotated[Number, Field(gt=0, le=100)]
-Weight = Annotated[Number, Field(gt=0)]
+# The bound keeps sums finite, and leaves room for weights that are market values in dollars.
+Weight = Annotated[Number, Field(gt=0, le=1_000_000_000_000_000)]
 Ticker = Annotated[str, AfterValidator(known_ticker)]
 
 
@@ -79,6 +88,50 @@ def refuse_number_as_truth(value: Any) -> Any:
 
 
 Flag = Annotated[bool, BeforeValidator(refuse_number_as_truth)]
+
+
+def weights_by_ticker(raw: Any, read: ValidatorFunctionWrapHandler) -> dict[str, float] | None:
+    """The weights in `raw` under the names of `ticker`; raises a `ValidationError` with all that is wrong with them."""
+    if raw is None:
+        return None
+    if not isinstance(raw, dict):
+        raise wrong("an object is wanted here", 'Write symbols and weights in braces: {"SPY": 2, "QQQ": 1}')
+    found = list(unusable_names(raw))
+    weights: dict[str, float] = {}
+    try:
+        weights = read(raw)
+    except ValidationError as error:
+        found.extend(told_again(detail) for detail in error.errors(include_url=False))
+    if found:
+        raise ValidationError.from_exception_data("weights", found)
+    return {ticker(symbol): weight for symbol, weight in weights.items()}
+
+
+def unusable_names(weights: dict[Any, Any]) -> Iterator[InitErrorDetails]:
+    """Keys of `weights` that are no ticker, or another spelling of one before, since only one weight could hold."""
+    first: dict[str, str] = {}
+    for symbol, weight in weights.items():
+        if not isinstance(symbol, str):
+            continue
+        try:
+            name = known_ticker(symbol)
+        except PydanticCustomError as error:
+            yield InitErrorDetails(type=error, loc=(), input=symbol)
+            continue
+        if name in first:
+            yield conflict(
+                (symbol,),
+                weight,
+                f'it stands for {name}, and so does "{first[name].strip()}": only one weight can hold',
+                "Keep the one you mean",
+            )
+        first.setdefault(name, symbol)
+
+
+def told_again(detail: ErrorDetails) -> InitErrorDetails:
+    """An error that was found, to be raised together with others."""
+    kind = PydanticCustomError(detail["type"], detail["msg"], detail.get("ctx"))
+    return InitErrorDetails(type=kind, loc=detail["loc"], input=detail["input"])
 
 
 class TradingRule(BaseModel):
@@ -98,14 +151,14 @@ class TradingRule(BaseModel):
     max_position_size: Share = 10.0
     stop_loss: Annotated[Number, Field(lt=0, ge=-100)] | None = None
     take_profit: Annotated[Number, Field(gt=0)] | None = None
-    weights: dict[Ticker, Weight] | None = None
+    weights: Annotated[dict[str, Weight] | None, WrapValidator(weights_by_ticker)] = None
     enabled: Flag = True
 
     def share_of(self, symbol: str) -> float:
-        """What `symbol`, one of the rule's, is to be of the account, in %."""
+        """What `symbol`, one of the rule's in any spelling, is to be of the account, in %."""
         if self.weights is None:
             return self.target_allocation / len(self.symbols)
-        return self.target_allocation * self.weights[symbol] / sum(self.weights.values())
+        return self.target_allocation * (self.weights[ticker(symbol)] / sum(self.weights.values()))
 
 
 def refuse_conflicts(rules: tuple[TradingRule, ...]) -> tuple[TradingRule, ...]:
@@ -134,10 +187,21 @@ def readable_rule(number: int, raw: Any) -> TradingRule | None:
         rest["max_position_size"] = 100.0
     if "symbols" in broken and isinstance(raw.get("symbols"), list):
         rest["symbols"] = [symbol for at, symbol in enumerate(raw["symbols"]) if ("symbols", at) not in places]
+    if "symbols" in broken:
+        rest.pop("weights", None)
+    elif "weights" in broken and isinstance(raw["weights"], dict):
+        rest["weights"] = equal_weights(raw["weights"], raw["symbols"])
     try:
         return TradingRule.model_validate(rest)
     except ValidationError:
         return None
+
+
+def equal_weights(weights: dict[Any, Any], symbols: Iterable[str]) -> dict[str, int]:
+    """Weights that say nothing but which symbols have one; each of `symbols` may, where a name cannot be read."""
+    readable = [symbol for symbol in weights if isinstance(symbol, str) and TICKER.fullmatch(ticker(symbol))]
+    named = readable if len(readable) == len(weights) else [*readable, *symbols]
+    return dict.fromkeys(map(ticker, named), 1)
 
 
 def conflicts(rules: Sequence[TradingRule | None]) -> Iterator[InitErrorDetails]:
@@ -210,7 +274,8 @@ def unreachable_target(number: int, rule: TradingRule) -> Iterator[InitErrorDeta
 def unusable_weights(number: int, rule: TradingRule) -> Iterator[InitErrorDetails]:
     if rule.weights is None:
         return
-    missing = [symbol for symbol in rule.symbols if symbol not in rule.weights]
+    symbols = dict.fromkeys(rule.symbols)
+    missing = [symbol for symbol in symbols if symbol not in rule.weights]
     if missing:
         yield conflict(
             (number, "weights"),
@@ -218,21 +283,22 @@ def unusable_weights(number: int, rule: TradingRule) -> Iterator[InitErrorDetail
             f"{', '.join(missing)} of this rule's symbols {'have' if len(missing) > 1 else 'has'} no weight",
             "Give every symbol of the rule a weight, or leave weights out for equal shares",
         )
+    # Where even equal shares are above the cap, `unreachable_target` says so, and no weight is to blame for them.
+    most = max(rule.max_position_size, rule.target_allocation / len(symbols))
     for symbol in rule.weights:
-        if symbol not in rule.symbols:
+        if symbol not in symbols:
             yield conflict(
                 (number, "weights", symbol),
-                rule.weights[symbol],
-                f"{symbol} is not among the rule's symbols",
+                symbol,
+                "it is not among the rule's symbols",
                 "Add it to symbols, or remove its weight",
             )
-        elif not missing and rule.share_of(symbol) > rule.max_position_size + TARGET_TOLERANCE + ROUNDING:
+        elif not missing and (share := rule.share_of(symbol)) > most + TARGET_TOLERANCE + ROUNDING:
             yield conflict(
                 (number, "weights", symbol),
                 rule.weights[symbol],
-                f"it makes {symbol} {rule.share_of(symbol):g} % of the account, and max_position_size is "
-                f"{rule.max_position_size:g} %",
-                "Lower this weight, or raise max_position_size",
+                f"it makes {symbol} {share:g} % of the account, and max_position_size is {rule.max_position_size:g} %",
+                f"Lower this weight, or raise max_position_size to at least {ceil(100 * share) / 100:g}",
             )
 
 

@@ -157,6 +157,20 @@ class Settings(BaseSettings):
             )
         return required
 
+    @field_validator("min_order_value")
+    @classmethod
+    def leaves_room_for_orders(cls, least: Decimal, info: ValidationInfo) -> Decimal:
+        risk: Decimal | None = info.data.get("risk_threshold")
+        # The method first_symbol plans orders of any size.
+        if risk is not None and least > risk and info.data.get("rebalance_method") == "optimal":
+            raise wrong(
+                f"min_order_value ({least} USD) is above risk_threshold ({risk} USD), the most an order may be worth: "
+                "nothing could be bought",
+                f"Lower min_order_value to at most {risk}, or raise risk_threshold to at least {least}",
+                against="risk_threshold",
+            )
+        return least
+
     @field_validator("limit_offset")
     @classmethod
     def stays_inside_collar(cls, offset: float, info: ValidationInfo) -> float:

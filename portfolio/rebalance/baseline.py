@@ -34,11 +34,13 @@ def baseline_plan(snapshot: PortfolioSnapshot, settings: Settings, day: TradingD
 
     Every trade passes every rule of the guard about it, alone and together; `day` is what the journal knows of today.
     """
+    if snapshot.summary.net_liquidation <= 0:
+        return TradePlan(source=SOURCE, trades=(), summary="The account is worth nothing; there is nothing to plan.")
     exits = protective_exits(snapshot, settings, day)
     table = drift_table(snapshot, settings)
     is_due = bool(exits.trades) or any(bucket.is_outside(settings.rebalance_threshold) for bucket in table.buckets)
     rebalancing = _Rebalancing()
-    if is_due and snapshot.summary.net_liquidation > 0:
+    if is_due:
         if settings.rebalance_method == "first_symbol":
             rebalancing = _Rebalancing(first_symbol_trades(snapshot, settings, table, exits.symbols))
         else:
@@ -68,16 +70,18 @@ def pose(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits
     market = open_market(snapshot, settings, day, after_exits.buckets, exits.symbols)
     free = _free_cash(snapshot, settings, day, exits)
     bought = {order.conid for order in day.unresolved if order.side is Side.BUY}
+    places = settings.max_positions - len(contracts_held(snapshot) | bought)
     budget = Budget(
         cash=float(free or ZERO),
         turnover=float(share_of(net, settings.max_portfolio_change)),
         orders=max(settings.max_orders_per_day - day.orders_sent - len(exits.trades), 0),
-        places=max(settings.max_positions - len(contracts_held(snapshot) | bought), 0),
+        places=max(places, 0),
     )
     gaps = [bucket.value - share_of(net, bucket.target) for bucket in after_exits.buckets]
     band = share_of(net, settings.rebalance_threshold)
-    # Where nobody can tell what is owed, nothing is bought; sales need no cash.
-    posed = problem(market.tradable, gaps, band, budget, settings.order_penalty, may_buy=free is not None)
+    # Where nobody can tell what is owed, or too much is held as it is, nothing is bought.
+    may_buy = free is not None and places >= 0
+    posed = problem(market.tradable, gaps, band, budget, settings.order_penalty, may_buy=may_buy)
     return Posed(posed, market, after_exits)
 
 
@@ -94,7 +98,7 @@ def _free_cash(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay,
 
 def _optimal(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits) -> _Rebalancing:
     posed = pose(snapshot, settings, day, exits)
-    notes = tuple(f"{symbol} is not traded: {why}." for symbol, why in posed.market.frozen.items())
+    notes = posed.market.frozen
     if posed.problem.size == 0:
         return _Rebalancing(notes=notes)
     if not is_sane(posed.problem):
@@ -102,17 +106,16 @@ def _optimal(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, e
     found = solve(posed.problem)
     if found.failed:
         notes = (*notes, "The solver gave no answer; this is the greedy plan.")
+    dropped: tuple[str, ...] = ()
     for choice in found.choices:
         trades = tuple(_trades(choice, posed, settings))
         plan = TradePlan(source=SOURCE, trades=(*exits.trades, *trades))
         refused = first_refusal(plan, snapshot, settings, day)
         if refused is None:
-            return _Rebalancing(trades, notes)
-        notes = (
-            *notes,
-            f"A better plan was dropped, since the guard would refuse it on {refused.rule}: {refused.why}.",
-        )
-    return _Rebalancing(notes=(*notes, "No plan kept every limit; nothing was rebalanced."))
+            return _Rebalancing(trades, (*notes, *dropped))
+        why = f"A better plan was dropped, since the guard would refuse it on {refused.rule}: {refused.why}."
+        dropped = dropped or (why,)
+    return _Rebalancing(notes=(*notes, *dropped, "No plan kept every limit; nothing was rebalanced."))
 
 
 def _trades(choice: Floats, posed: Posed, settings: Settings) -> Iterator[ProposedTrade]:

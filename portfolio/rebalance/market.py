@@ -59,10 +59,10 @@ class Tradable:
 
 @dataclass(frozen=True)
 class Market:
-    """Everything that can be traded, and for each symbol that cannot the reason."""
+    """Everything that can be traded; and a sentence on every symbol that cannot be."""
 
     tradable: tuple[Tradable, ...]
-    frozen: Mapping[str, str]
+    frozen: tuple[str, ...]
 
 
 class Rows:
@@ -106,20 +106,23 @@ def open_market(
     """
     rows, limits = Rows(snapshot), _OrderLimits(snapshot, settings, day)
     tradable: list[Tradable] = []
-    frozen: dict[str, str] = {}
+    frozen: list[str] = []
     for number, (rule, bucket) in enumerate(zip(settings.rules, buckets, strict=True)):
+        if bucket.unvalued:
+            frozen.append(
+                f"{rule.name}: what {', '.join(bucket.unvalued)} is worth in USD is not known; the whole bucket is"
+            )
+            continue
         for symbol in rule.symbols:
             if symbol in exited:
                 continue
-            if bucket.unvalued:
-                frozen[symbol] = f"what {', '.join(bucket.unvalued)} in {rule.name} is worth in USD is not known"
-                continue
             found = limits.of(symbol, number, rule, rows.about(symbol))
             if isinstance(found, str):
-                frozen[symbol] = found
+                named = found if found.startswith(symbol) else f"{symbol}: {found}"
+                frozen.append(f"{named}; not traded.")
             elif found.buy or found.sell:
                 tradable.append(found)
-    return Market(tuple(tradable), frozen)
+    return Market(tuple(tradable), tuple(frozen))
 
 
 @dataclass(frozen=True)

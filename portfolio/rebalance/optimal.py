@@ -9,12 +9,11 @@ value)), subject to 0 or l_i <= b_i <= u_i and the same for s_i (the limits of o
 held), Σ traded value <= turnover, cash after all of it >= min_cash if anything is bought, and at most so many orders
 and new positions.
 
-Without whole shares and fixed costs, all but B + 4 rows of this separate into bounds, so the relaxation solves in a
-millisecond (`relaxation`). Slope scaling turns its few solutions into starts; rounded down, each is led by single
-moves, priced all at once in array arithmetic, to where none helps, and the best then by pairs of moves among the
-symbols that matter (`search`). The guard's own rules, in exact decimals, have the last word: what they refuse is not
-the plan, then the next best, then the greedy one from no trades at all, then none is. No clock, no chance: the same
-input, the same plan.
+Without whole shares and fixed costs all of this but B + 4 rows separates into bounds, so the relaxation is solved in
+a millisecond (`relaxation`); slope scaling turns its few solutions into starts. Rounded down, each is led by single
+moves, all priced at once in array arithmetic, to where none helps, and the best then by chains of moves among the
+symbols that matter (`search`). The guard's own rules, in exact decimals, have the last word: a plan they refuse gives
+way to the next best, at last to the greedy one, or to none. No clock and no chance: the same input, the same plan.
 """
 
 from __future__ import annotations
@@ -25,15 +24,17 @@ import numpy as np
 
 from portfolio.rebalance.problem import Floats, Problem, cost, within_limits
 from portfolio.rebalance.relaxation import Relaxation
-from portfolio.rebalance.search import Search, allowed
+from portfolio.rebalance.search import PAIR, Search, allowed
 
 DESCENT_EFFORT = 4_000_000
 """Points priced by single moves, a bound that only hostile problems meet."""
-PAIR_EFFORT = 450_000
-"""Points priced by pairs: some 30 ms of one core."""
+DEEP_EFFORT = 200_000
+"""Points priced by chains: some 20 ms of one core."""
 IMPROVED = 3
+"""Ends of descents that pairs of moves are tried on; longer chains are kept for the best of them."""
+LONGEST_CHAIN = 5
 SHORTLIST = 30
-"""Symbols that pairs are made of: those traded, then those furthest off their share."""
+"""Symbols that chains are made of: those traded, then those furthest off their share."""
 LARGEST = 1e13
 """Prices and amounts beyond this are not of this world, and products of them not of any float."""
 
@@ -62,12 +63,13 @@ def solve(of: Problem) -> Found:
     greedy = search.descend(np.zeros(of.size))
     starts = [_rounded(of, solution) for solution in Relaxation(of).solutions()]
     ends = _by_cost(of, [greedy, *(search.descend(start) for start in starts)])
-    effort = PAIR_EFFORT
+    effort = DEEP_EFFORT
     improved: list[Floats] = []
     for end in ends[:IMPROVED]:
-        better, effort = _improved(of, end, effort)
+        better, effort = _improved(of, end, effort, PAIR)
         improved.append(better)
-    return Found(_by_cost(of, [*improved, *ends]), failed=not starts)
+    best, _ = _improved(of, _by_cost(of, improved)[0], effort, LONGEST_CHAIN)
+    return Found(_by_cost(of, [best, *improved, *ends]), failed=not starts)
 
 
 def _by_cost(of: Problem, found: list[Floats]) -> list[Floats]:
@@ -87,13 +89,13 @@ def _rounded(of: Problem, solution: Floats) -> Floats:
     return choice
 
 
-def _improved(of: Problem, choice: Floats, effort: int) -> tuple[Floats, int]:
-    """`choice` after pairs of moves in the symbols that matter, and the effort that is left."""
+def _improved(of: Problem, choice: Floats, effort: int, longest: int) -> tuple[Floats, int]:
+    """`choice` after chains of up to `longest` moves in the symbols that matter, and the effort that is left."""
     if effort <= 0:
         return choice, effort
     off_share = np.abs(of.gap + of.last * choice)
     kept = np.sort(np.lexsort((-off_share, choice == 0))[:SHORTLIST])
     search = Search(of.around(choice, kept), effort)
     better = choice.copy()
-    better[kept] = search.improve(choice[kept])
+    better[kept] = search.improve(choice[kept], longest)
     return better, search.effort

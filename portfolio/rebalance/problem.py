@@ -37,7 +37,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Side:
-    """One side of every symbol: limit price in USD a share, and the fewest and most shares of an order (0: none)."""
+    """One side of every symbol: limit price in USD a share, fewest and most shares of an order (both 0: none)."""
 
     price: Floats
     least: Floats
@@ -128,7 +128,7 @@ def _floats(amounts: Sequence[Decimal]) -> Floats:
 
 
 def _side(rooms: Sequence[Room | None]) -> Side:
-    some = [room or Room(price=Decimal(1), least=1, most=0) for room in rooms]
+    some = [room or Room(price=Decimal(1), least=0, most=0) for room in rooms]
     return Side(
         price=_floats([room.price for room in some]),
         least=np.array([room.least for room in some], dtype=np.float64),

@@ -2,14 +2,16 @@
 
 For one symbol, all else held fixed, the cost is piecewise linear in its shares, so the best number is at one of a few
 points: none, what fills its bucket or its own share, what a limit leaves, one more or one less. All points of all
-symbols are priced in one sweep of array arithmetic. Where no single move helps, pairs are tried: one symbol is moved
-off its place, allowed or not, and the best answer of any other is priced for all of these at once; that is how shares
-are handed from one symbol to another. Effort is counted in points priced, never in seconds, so the same input gives
-the same plan.
+symbols are priced in one sweep of array arithmetic. Where no single move helps, chains do (Lin and Kernighan, "An
+effective heuristic algorithm for the traveling-salesman problem", 1973): one or two symbols are moved off their places,
+whether that is allowed or not, then others by the best answer there is, and many chains at once; that is how shares are
+handed from one symbol to another. Effort is counted in points priced, never in seconds, so the same input gives the
+same plan.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +31,11 @@ from portfolio.rebalance.problem import (
 )
 
 WORTH_A_MOVE = 1e-6
-GROUPS = 4
+"""USD; what gains less is rounding."""
+PAIR = 2
+"""Moves of the shortest chain."""
+GROUPS, FIRSTS_A_GROUP = 4, 8
+"""Beginnings of chains are tried a group at a time, since one that helps is cheaper to find than the best of all."""
 
 
 class Search:
@@ -43,60 +49,83 @@ class Search:
         """Single moves from `start`, which must be within the limits, until none helps."""
         choice, now = start, self._cost_of(start)
         while self.effort > 0:
-            then, better = self._cheapest_move(choice[None, :])
-            if then >= now - WORTH_A_MOVE:
+            costs, moved = self._answers(choice[None, :])
+            if costs[0] >= now - WORTH_A_MOVE:
                 break
-            choice, now = better, then
+            choice, now = moved[0], float(costs[0])
         return choice
 
-    def improve(self, start: Floats) -> Floats:
-        """Pairs of moves, and single ones after each, until neither helps.
-
-        First moves are tried a group at a time, since one that helps is cheaper to find than the best of all.
-        """
-        choice, group, failed = start, 0, 0
-        while self.effort > 0 and failed < GROUPS:
-            firsts = self._first_moves(choice)[group % GROUPS :: GROUPS]
-            group, failed = group + 1, failed + 1
-            then, better = self._cheapest_move(firsts)
-            if then < self._cost_of(choice) - WORTH_A_MOVE:
-                choice, failed = self.descend(better), 0
+    def improve(self, start: Floats, longest: int) -> Floats:
+        """Chains of up to `longest` moves, and single ones after each that helps, until none does."""
+        choice = start
+        while (better := self._by_chain(choice, longest)) is not None:
+            choice = self.descend(better)
         return choice
+
+    def _by_chain(self, choice: Floats, longest: int) -> Floats | None:
+        """The end of a chain that ends cheaper than `choice`; None where none is found."""
+        now = self._cost_of(choice)
+        for beginnings in self._beginnings(choice, longest):
+            chains = beginnings
+            for _ in range(1, longest):
+                if self.effort <= 0 or not len(chains):
+                    break
+                costs, ends = self._answers(chains, chains == choice)
+                if costs.min() < now - WORTH_A_MOVE:
+                    better: Floats = ends[np.argmin(costs)]
+                    return better
+                chains = ends[np.isfinite(costs)]
+        return None
+
+    def _beginnings(self, choice: Floats, longest: int) -> Iterator[Floats]:
+        """Choices one move away from `choice` and then, where chains may be longer than pairs, two moves away."""
+        firsts = self._first_moves(choice[None, :])
+        yield from (firsts[group::GROUPS] for group in range(GROUPS))
+        if longest > PAIR:
+            for at in range(0, len(firsts), FIRSTS_A_GROUP):
+                yield self._first_moves(firsts[at : at + FIRSTS_A_GROUP])
 
     def _cost_of(self, choice: Floats) -> float:
         return float(cost(self._problem, choice[None, :])[0])
 
-    def _first_moves(self, choice: Floats) -> Floats:
-        """Choices that differ from `choice` in one symbol, whether they keep the limits or not."""
+    def _first_moves(self, choices: Floats) -> Floats:
+        """Choices that differ from one of `choices` in one symbol, whether they keep the limits or not."""
         of = self._problem
-        gap = of.bucket_gap + bucket_sums(of, (of.last * choice)[None, :])[0]
-        fill_bucket = np.rint(choice - gap[of.bucket] / of.last)
+        gap = of.bucket_gap + bucket_sums(of, of.last * choices)
+        fill_bucket = np.rint(choices - gap[:, of.bucket] / of.last)
         fill_share = np.trunc(-of.gap / of.last)
-        away = np.where(choice > 0, of.buy.most, np.where(choice < 0, -of.sell.most, fill_share))
-        points = allowed(of, np.stack([np.zeros_like(choice), choice + 1, choice - 1, away, fill_bucket]))
-        point, symbol = np.nonzero(points != choice)
-        firsts = np.repeat(choice[None, :], len(symbol), axis=0)
-        firsts[np.arange(len(symbol)), symbol] = points[point, symbol]
-        return np.unique(firsts, axis=0)
+        away = np.where(choices > 0, of.buy.most, np.where(choices < 0, -of.sell.most, fill_share))
+        points = np.stack([np.zeros_like(choices), choices + 1, choices - 1, away, fill_bucket], axis=1)
+        points = np.sort(allowed(of, points), axis=1)
+        is_new = points != choices[:, None, :]
+        is_new[:, 1:] &= points[:, 1:] != points[:, :-1]
+        choice, point, symbol = np.nonzero(is_new)
+        firsts = choices[choice]
+        firsts[np.arange(len(symbol)), symbol] = points[choice, point, symbol]
+        return firsts
 
-    def _cheapest_move(self, choices: Floats) -> tuple[float, Floats]:
-        """The cheapest choice within the limits that is one move from one of `choices`, and its cost; else infinity."""
-        if not choices.size:
-            return np.inf, choices
+    def _answers(self, choices: Floats, free: NDArray[np.bool_] | None = None) -> tuple[Floats, Floats]:
+        """For each of `choices` its cheapest neighbour within the limits: the costs, infinite without one, and choices.
+
+        A neighbour differs in one symbol, one that is `free` where that is given.
+        """
         rest = _Rest.of(self._problem, choices)
         points = rest.points()
         self.effort -= points.size
-        costs = cost(self._problem, choices)[:, None, None] - rest.gains(points)
-        choice, point, symbol = np.unravel_index(np.argmin(costs), costs.shape)
-        moved = choices[choice].copy()
-        moved[symbol] = points[choice, point, symbol]
-        return float(costs[choice, point, symbol]), moved
+        gains = np.where(points == choices[:, None, :], -np.inf, rest.gains(points))
+        if free is not None:
+            gains = np.where(free[:, None, :], gains, -np.inf)
+        gains = gains.reshape(len(choices), -1)
+        best, row = np.argmax(gains, axis=1), np.arange(len(choices))
+        moved = choices.copy()
+        moved[row, best % self._problem.size] = points.reshape(len(choices), -1)[row, best]
+        return cost(self._problem, choices) - gains[row, best], moved
 
 
 def allowed(of: Problem, points: Floats) -> Floats:
     """`points`, symbols along the last axis, each made the nearest number of shares an order may have, or none."""
-    bought = np.where(of.buy.most > 0, np.clip(points, of.buy.least, np.maximum(of.buy.most, of.buy.least)), 0)
-    sold = np.where(of.sell.most > 0, np.clip(-points, of.sell.least, np.maximum(of.sell.most, of.sell.least)), 0)
+    bought = np.minimum(np.maximum(points, of.buy.least), of.buy.most)
+    sold = np.minimum(np.maximum(-points, of.sell.least), of.sell.most)
     allowed: Floats = np.where(points > 0, bought, np.where(points < 0, -sold, 0.0))
     return allowed
 

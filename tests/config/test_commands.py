@@ -122,6 +122,43 @@ def test_show_names_the_source_of_each_value_and_hides_the_key(home: Path) -> No
     assert all(key in table.stdout for key in Settings.model_fields)
 
 
+def test_show_prints_weights_as_they_are_kept(home: Path) -> None:
+    home.mkdir()
+    weighted = {
+        "name": "all",
+        "target_allocation": 100,
+        "symbols": ["SPY", "BRK.B"],
+        "max_position_size": 75,
+        "weights": {"SPY": 3, "brk-b": 1},
+    }
+    (home / "config.json").write_text(json.dumps({"trading_rules": [weighted]}))
+    result = run(home, "show", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    row = json.loads(result.stdout)["trading_rules"]
+    assert row["source"] == str(home / "config.json")
+    assert [rule["weights"] for rule in row["value"]] == [{"SPY": 3, "BRK B": 1}]
+    assert run(home, "show").exit_code == 0
+
+
+def test_what_show_prints_of_rules_can_be_written_into_a_file(home: Path, tmp_path: Path) -> None:
+    rules = json.loads(run(home, "show", "--json").stdout)["trading_rules"]["value"]
+    assert all(rule["weights"] is None for rule in rules)
+    copy = tmp_path / "copy.json"
+    copy.write_text(json.dumps({"trading_rules": rules}))
+    assert load_settings(file=copy, environ={}) == Settings()
+
+
+def test_validate_tells_every_problem_of_weights(home: Path) -> None:
+    home.mkdir()
+    weighted = {"name": "all", "target_allocation": 100, "symbols": ["SPY"], "max_position_size": 100}
+    weighted["weights"] = {"SPY": 1, "spy": 2, "KO": -1}
+    (home / "config.json").write_text(json.dumps({"trading_rules": [weighted]}))
+    result = run(home, "validate")
+    assert result.exit_code == 2
+    for words in ("3 problems", "weights.spy = 2", "weights.KO = -1", "not among the rule's symbols"):
+        assert words in result.stderr
+
+
 def test_nothing_is_shown_of_a_broken_configuration(home: Path) -> None:
     result = run(home, "show", "--json", environ={"RISK_THRESHOLD": "lots"})
     assert (result.exit_code, result.stdout) == (2, "")

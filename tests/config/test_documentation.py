@@ -1,10 +1,12 @@
 """docs/configuration.md and .env.example say what the code does."""
 
 import json
+import re
 from pathlib import Path
 
 import config.settings
 from config.environment import unknown_variables, variable_of
+from config.load import load_settings
 from config.settings import Settings, TradingRule
 
 PROJECT = Path(config.settings.__file__).parents[1]
@@ -33,6 +35,16 @@ def test_every_key_of_a_rule_is_documented_with_its_default() -> None:
     for key, (default, *_) in table.items():
         field = TradingRule.model_fields[key]
         assert default == ("needed" if field.is_required() else f"`{json.dumps(field.default)}`")
+
+
+def test_the_example_of_weights_loads_and_makes_the_shares_that_the_text_says(tmp_path: Path) -> None:
+    """People copy examples; the caps in this one must leave room for its weights."""
+    (example,) = re.findall(r"^```json\n(.+?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    file = tmp_path / "config.json"
+    file.write_text(example)
+    rules = load_settings(file=file, environ={}).rules
+    shares = {symbol: rule.share_of(symbol) for rule in rules for symbol in rule.symbols}
+    assert shares == {"SPY": 40, "QQQ": 20, "BND": 20, "TLT": 20}
 
 
 def test_the_example_environment_holds_known_variables_and_sets_nothing() -> None:

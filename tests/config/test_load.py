@@ -119,6 +119,9 @@ def test_the_strongest_source_wins_and_is_named(
         ({"SMART_AGENT_MIN_CASH": "2.5"}, "min_cash", 2.5),
         ({"SMART_AGENT_LOOP_INTERVAL_HOURS": "6"}, "loop_interval_hours", 6.0),
         ({"SMART_AGENT_REQUIRE_APPROVAL": "always"}, "require_approval", "always"),
+        ({"SMART_AGENT_REBALANCE_METHOD": "first_symbol"}, "rebalance_method", "first_symbol"),
+        ({"SMART_AGENT_MIN_ORDER_VALUE": "250.50"}, "min_order_value", Decimal("250.5")),
+        ({"SMART_AGENT_ORDER_PENALTY": "0"}, "order_penalty", Decimal(0)),
         ({"SMART_AGENT_LIVE_ACCOUNT_CONFIRMED": "U1234567"}, "live_account_confirmed", "U1234567"),
         ({"SMART_AGENT_HOME": "/anywhere", "MAX_POSITIONS": "3", "PATH": "/bin"}, "max_positions", 50),
     ],
@@ -138,6 +141,57 @@ def test_rules_in_a_variable_are_json() -> None:
     settings = load_settings(file=None, environ={"SMART_AGENT_TRADING_RULES": rules})
     assert settings.symbols == ("VTI",)
     assert settings.strategy == "custom"
+
+
+WEIGHTED: dict[str, Any] = {
+    "name": "all",
+    "target_allocation": 100,
+    "symbols": ["SPY", "BRK.B"],
+    "max_position_size": 75,
+    "weights": {"SPY": 3, "brk-b": 1},
+}
+
+
+def test_a_file_with_weights_loads(tmp_path: Path) -> None:
+    (rule,) = load_settings(file=written(tmp_path, {"trading_rules": [WEIGHTED]}), environ={}).rules
+    assert rule.weights == {"SPY": 3, "BRK B": 1}
+    assert [rule.share_of(symbol) for symbol in rule.symbols] == [75, 25]
+
+
+def test_weights_of_null_are_equal_shares(tmp_path: Path) -> None:
+    """`config create` writes null, so that whoever edits the file finds the key."""
+    (rule,) = load_settings(
+        file=written(tmp_path, {"trading_rules": [{**WEIGHTED, "weights": None}]}), environ={}
+    ).rules
+    assert rule.weights is None
+    assert [rule.share_of(symbol) for symbol in rule.symbols] == [50, 50]
+
+
+def test_weights_in_a_variable_are_json_too() -> None:
+    loaded = load(file=None, environ={"SMART_AGENT_TRADING_RULES": json.dumps([WEIGHTED])})
+    (rule,) = loaded.settings.rules
+    assert rule.weights == {"SPY": 3, "BRK B": 1}
+    assert loaded.sources["trading_rules"] == "environment variable SMART_AGENT_TRADING_RULES"
+
+
+def test_rules_of_a_shipped_strategy_with_weights_are_rules_of_the_users_own(tmp_path: Path) -> None:
+    """Records name the strategy; the same buckets divided otherwise are another one."""
+    rules = [rule.model_dump(mode="json") for rule in load_strategy("conservative")]
+    rules[1]["weights"] = {"JNJ": 2, "PG": 2, "KO": 1}
+    assert load_settings(file=written(tmp_path, {"trading_rules": rules}), environ={}).strategy == "custom"
+    with pytest.raises(ConfigError, match="differ from the rules of that strategy"):
+        load_settings(file=written(tmp_path, {"strategy": "conservative", "trading_rules": rules}), environ={})
+
+
+def test_settings_with_weights_can_be_written_and_read_again(tmp_path: Path) -> None:
+    before = load_settings(file=written(tmp_path, {"trading_rules": [WEIGHTED]}), environ={})
+    assert load_settings(file=written(tmp_path, before.document()), environ={}) == before
+
+
+def test_the_method_first_symbol_may_trade_below_the_smallest_order(tmp_path: Path) -> None:
+    """It plans orders of any size, so there a small risk_threshold contradicts nothing."""
+    file = written(tmp_path, {"rebalance_method": "first_symbol", "risk_threshold": 50})
+    assert load_settings(file=file, environ={}).min_order_value == 100
 
 
 # --- strategies ------------------------------------------------------------------------------------------------
@@ -223,22 +277,30 @@ scalars = (
     st.none() | st.booleans() | numbers | st.text(max_size=8) | st.sampled_from(["SPY", "BRK.B", "default", "INFO"])
 )
 rule_keys = st.sampled_from([*TradingRule.model_fields, "symbol", "api_key"])
-some_rules = st.dictionaries(rule_keys, scalars | st.lists(scalars, max_size=3), max_size=8)
+some_symbols = st.sampled_from(["SPY", "spy", "VTI", "BND", "KO"])
+some_weights = st.dictionaries(some_symbols | st.text(max_size=3), st.sampled_from([1, 2.5]) | scalars, max_size=4)
+some_rules = st.dictionaries(rule_keys, scalars | st.lists(scalars, max_size=3) | some_weights, max_size=8)
 sound_rules = st.fixed_dictionaries(
     {
         "name": st.sampled_from(["a", "b", "A"]),
         "target_allocation": st.sampled_from([15, 50, 85, 100]),
-        "symbols": st.lists(st.sampled_from(["SPY", "spy", "VTI", "BND", "KO"]), min_size=1, max_size=3),
+        "symbols": st.lists(some_symbols, min_size=1, max_size=3),
         "max_position_size": st.sampled_from([20, 50, 100]),
     },
-    optional={"stop_loss": scalars, "take_profit": scalars, "enabled": scalars},
+    optional={
+        "stop_loss": scalars,
+        "take_profit": scalars,
+        "weights": some_weights | st.dictionaries(some_symbols, st.floats(0.5, 3), min_size=1) | scalars,
+        "enabled": scalars,
+    },
 )
 anything = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner)
 )
 documents = st.dictionaries(st.sampled_from([*Settings.model_fields, "max_trade"]) | st.text(max_size=9), anything) | (
     st.fixed_dictionaries(
-        {"trading_rules": st.lists(sound_rules | some_rules, max_size=3)}, optional={"min_cash": numbers}
+        {"trading_rules": st.lists(sound_rules | some_rules, max_size=3)},
+        optional={"min_cash": numbers, "risk_threshold": numbers, "min_order_value": numbers},
     )
 )
 
@@ -258,7 +320,13 @@ def is_sound(found: Settings | ConfigError) -> bool:
         return bool(told) and complete and all(line.isprintable() for line in told)
     total = sum(rule.target_allocation for rule in found.rules)
     unique = len(set(found.symbols)) == len(found.symbols)
-    return abs(total - 100) < 0.011 and unique and found.risk_threshold <= found.max_trade_value
+    reached = all(
+        abs(sum(map(rule.share_of, rule.symbols)) - rule.target_allocation) < 1e-9
+        and all(rule.share_of(symbol) < rule.max_position_size + 0.011 for symbol in rule.symbols)
+        for rule in found.rules
+    )
+    least = found.min_order_value if found.rebalance_method == "optimal" else 0
+    return abs(total - 100) < 0.011 and unique and reached and least <= found.risk_threshold <= found.max_trade_value
 
 
 @given(document=documents)

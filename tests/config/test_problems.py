@@ -59,6 +59,25 @@ def problems_of(
         ("limit_offset", 2),
         ("fill_timeout_seconds", 0),
         ("rebalance_threshold", 0),
+        ("rebalance_method", "best"),
+        ("rebalance_method", "Optimal"),
+        ("rebalance_method", ""),
+        ("rebalance_method", None),
+        ("rebalance_method", True),
+        ("rebalance_method", ["optimal"]),
+        ("min_order_value", -1),
+        ("min_order_value", -0.01),
+        ("min_order_value", 1_000_000_001),
+        ("min_order_value", True),
+        ("min_order_value", "none"),
+        ("min_order_value", None),
+        ("order_penalty", -1),
+        ("order_penalty", -0.01),
+        ("order_penalty", 1_000_001),
+        ("order_penalty", True),
+        ("order_penalty", False),
+        ("order_penalty", "1 USD"),
+        ("order_penalty", None),
         ("log_level", "LOUD"),
         ("log_level", 3),
         ("log_file", "/var/log/agent.log"),
@@ -135,6 +154,167 @@ def test_a_rule_that_makes_no_sense_is_a_problem(tmp_path: Path, rules: list[obj
     (problem,) = problems_of(tmp_path, {"trading_rules": rules})
     assert problem.key == key
     assert words in str(problem)
+
+
+def weighted(weights: object, **more: Any) -> dict[str, object]:
+    return rule(symbols=("SPY", "QQQ"), weights=weights, **more)
+
+
+@pytest.mark.parametrize(
+    ("weights", "key", "value", "words"),
+    [
+        ({"SPY": 1}, "", "an object of 1 keys", "QQQ of this rule's symbols has no weight. Give every symbol"),
+        ({}, "", "an object of 0 keys", "SPY, QQQ of this rule's symbols have no weight. Give every symbol"),
+        ({"SPY": 1, "QQQ": 1, "KO": 1}, ".KO", '"KO"', "not among the rule's symbols. Add it to symbols, or remove"),
+        ({"SPY": 0, "QQQ": 1}, ".SPY", "0", "it must be above 0. Write a number above 0"),
+        ({"SPY": -2.5, "QQQ": 1}, ".SPY", "-2.5", "it must be above 0. Write a number above 0"),
+        ({"SPY": True, "QQQ": 1}, ".SPY", "true", "not a yes or no. Write a number"),
+        ({"SPY": False, "QQQ": 1}, ".SPY", "false", "not a yes or no. Write a number"),
+        ({"SPY": "2/3", "QQQ": 1}, ".SPY", '"2/3"', "this is not a number. Write a number, without quotes"),
+        ({"SPY": "NaN", "QQQ": 1}, ".SPY", '"NaN"', "this is no finite number. Write a number"),
+        ({"SPY": "inf", "QQQ": 1}, ".SPY", '"inf"', "this is no finite number. Write a number"),
+        ({"SPY": None, "QQQ": 1}, ".SPY", "null", "this is not a number. Write a number, without quotes"),
+        ({"SPY": [2], "QQQ": 1}, ".SPY", "a list of 1", "this is not a number. Write a number, without quotes"),
+        ({"SPY": 1e16, "QQQ": 1}, ".SPY", "1e+16", "Write a number at most 1 000 000 000 000 000"),
+        ({"SPY": 1, "QQQ": 1, "$": 1}, "", '"$"', 'not the ticker of a US stock or ETF. Write a ticker such as "SPY"'),
+        ({"SPY": 1, "QQQ": 1, "": 1}, "", '""', 'not the ticker of a US stock or ETF. Write a ticker such as "SPY"'),
+        ([2, 1], "", "a list of 2", 'an object is wanted here. Write symbols and weights in braces: {"SPY": 2'),
+        ("equal", "", '"equal"', 'an object is wanted here. Write symbols and weights in braces: {"SPY": 2'),
+        (1, "", "1", 'an object is wanted here. Write symbols and weights in braces: {"SPY": 2'),
+    ],
+)
+def test_weights_that_make_no_sense_are_a_problem(
+    tmp_path: Path, weights: object, key: str, value: str, words: str
+) -> None:
+    (problem,) = problems_of(tmp_path, {"trading_rules": [weighted(weights)]})
+    assert (problem.key, problem.value) == ("trading_rules[0].weights" + key, value)
+    assert problem.source.endswith("config.json")
+    assert words in f"{problem.why}. {problem.instead}."
+
+
+def test_a_weight_of_nan_is_refused_with_its_place(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, json.dumps({"trading_rules": [weighted({"SPY": float("nan"), "QQQ": 1})]}))
+    assert problem.why == "it is not JSON: NaN is no number JSON knows"
+
+
+def test_a_weight_beyond_all_numbers_is_refused(tmp_path: Path) -> None:
+    text = json.dumps({"trading_rules": [weighted({"SPY": 1, "QQQ": 12345})]})
+    (problem,) = problems_of(tmp_path, text.replace("12345", "1e999"))
+    assert (problem.key, problem.why) == ("trading_rules[0].weights.QQQ", "this is no finite number")
+
+
+def test_a_weight_that_makes_a_symbol_larger_than_its_cap_is_a_problem(tmp_path: Path) -> None:
+    """The plan would aim at what the guard refuses, at each run anew."""
+    (problem,) = problems_of(tmp_path, {"trading_rules": [weighted({"SPY": 2, "QQQ": 1}, max_position_size=60)]})
+    assert (problem.key, problem.value) == ("trading_rules[0].weights.SPY", "2.0")
+    assert problem.why == "it makes SPY 66.6667 % of the account, and max_position_size is 60 %"
+    assert problem.instead == "Lower this weight, or raise max_position_size to at least 66.67"
+
+
+def test_the_cap_that_a_weight_asks_for_is_enough(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"trading_rules": [weighted({"SPY": 2, "QQQ": 1}, max_position_size=66.67)]}))
+    assert load_settings(file=file, environ={}).rules[0].max_position_size == 66.67
+
+
+@pytest.mark.parametrize(
+    ("weights", "blamed"),
+    [({"SPY": 3, "QQQ": 1}, [".max_position_size", ".weights.SPY"]), ({"SPY": 1, "QQQ": 1}, [".max_position_size"])],
+)
+def test_a_cap_too_small_for_any_weights_is_not_blamed_on_those_that_are_not_large(
+    tmp_path: Path, weights: object, blamed: list[str]
+) -> None:
+    found = problems_of(tmp_path, {"trading_rules": [weighted(weights, max_position_size=40)]})
+    assert [problem.key.removeprefix("trading_rules[0]") for problem in found] == blamed
+
+
+@pytest.mark.parametrize(("first", "second"), [("BRK.B", "brk-b"), ("brk-b", "BRK B"), ("BRK B", " brk b\n")])
+def test_two_spellings_of_one_symbol_are_not_merged(tmp_path: Path, first: str, second: str) -> None:
+    """Both become one key, so one of two weights would hold, and nobody would hear which."""
+    (problem,) = problems_of(tmp_path, {"trading_rules": [rule(symbols=("BRK B",), weights={first: 1, second: 2})]})
+    assert problem.key == f"trading_rules[0].weights.{second}".replace("\n", "\\u000a")
+    assert problem.value == "2"
+    assert problem.why == f'it stands for BRK B, and so does "{first}": only one weight can hold'
+    assert problem.instead == "Keep the one you mean"
+
+
+def test_each_further_spelling_of_a_symbol_is_told(tmp_path: Path) -> None:
+    found = problems_of(tmp_path, {"trading_rules": [weighted({"SPY": 1, "spy": 2, "QQQ": 1, "Spy": 3})]})
+    assert [(problem.key, problem.value) for problem in found] == [
+        ("trading_rules[0].weights.spy", "2"),
+        ("trading_rules[0].weights.Spy", "3"),
+    ]
+
+
+def test_a_weight_written_twice_is_a_problem(tmp_path: Path) -> None:
+    text = json.dumps({"trading_rules": [weighted({"SPY": 1, "QQQ": 2})]})
+    (problem,) = problems_of(tmp_path, text.replace('"SPY": 1', '"SPY": 1, "SPY": 3'))
+    assert problem.key == "trading_rules[0].weights.SPY"
+    assert "more than once" in problem.why
+
+
+def test_all_problems_of_weights_are_told_at_once(tmp_path: Path) -> None:
+    """A broken weight must hide neither another one, nor a name that does not belong, nor what the rules sum to."""
+    rules = [
+        rule("a", 20, ("SPY", "QQQ", "VTI", "BND"), weights={"SPY": 0, "QQQ": -1, "VTI": True, "BND": "x"}),
+        rule("b", 20, ("KO", "PG"), weights={"KO": 1, "ko": 2, "JNJ": 0, "T": 7}),
+        rule("c", 20, ("TSLA", "AAPL"), weights={"TSLA": 5, "AAPL": 1}, max_position_size=10),
+        rule("d", 20, ("GLD", "IWM"), weights={"GLD": 1, "$": -1, "XOM": 1}),
+        rule("e", 20, ("AMZN",), weights=[1]),
+        rule("f", 20, ("MSFT", "NVDA"), weights={"MSFT": 1}),
+    ]
+    found = problems_of(tmp_path, {"trading_rules": rules})
+    assert sorted(problem.key.removeprefix("trading_rules") for problem in found) == sorted(
+        [
+            "",
+            *(f"[0].weights.{symbol}" for symbol in ("SPY", "QQQ", "VTI", "BND")),
+            # PG has no weight; JNJ is 0 and, like T, none of the rule's symbols.
+            *("[1].weights", "[1].weights.ko", "[1].weights.JNJ", "[1].weights.JNJ", "[1].weights.T"),
+            "[2].weights.TSLA",
+            # "$" may be meant for IWM, so nothing is said of a weight that is missing.
+            *("[3].weights", "[3].weights.$", "[3].weights.XOM"),
+            "[4].weights",
+            "[5].weights",
+        ]
+    )
+
+
+def test_weights_of_a_symbol_that_cannot_be_read_are_not_called_foreign(tmp_path: Path) -> None:
+    """The weight is right; the symbol is what to correct."""
+    (problem,) = problems_of(
+        tmp_path, {"trading_rules": [rule(symbols=("SPY", "Q Q Q"), weights={"SPY": 1, "QQQ": 1})]}
+    )
+    assert problem.key == "trading_rules[0].symbols[1]"
+
+
+def test_a_symbol_named_twice_is_the_only_problem_of_its_weights(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, {"trading_rules": [rule(symbols=("SPY", "spy"), weights={"SPY": 1})]})
+    assert problem.key == "trading_rules[0].symbols[1]"
+    found = problems_of(tmp_path, {"trading_rules": [rule(symbols=("SPY", "KO", "ko"), weights={"SPY": 1})]})
+    assert [problem.why for problem in found if problem.key == "trading_rules[0].weights"] == [
+        "KO of this rule's symbols has no weight"
+    ]
+
+
+@pytest.mark.parametrize(
+    "off", [{"weights": {"KO": 1}}, {"weights": {"SPY": 9, "QQQ": 1}, "max_position_size": 10}, {"weights": {}}]
+)
+def test_weights_of_a_disabled_rule_need_not_fit_its_symbols(tmp_path: Path, off: dict[str, Any]) -> None:
+    """Nothing is aimed at there; it may be half edited."""
+    file = tmp_path / "config.json"
+    rules = [rule(), rule("off", 50, ("SPY", "QQQ"), enabled=False, **off)]
+    file.write_text(json.dumps({"trading_rules": rules}))
+    assert load_settings(file=file, environ={}).symbols == ("VTI",)
+
+
+def test_weights_of_a_disabled_rule_must_be_weights(tmp_path: Path) -> None:
+    """What cannot be read is a problem wherever it stands."""
+    off = rule("off", 50, ("SPY", "BRK.B"), enabled=False, weights={"SPY": 0, "BRK.B": 1, "brk-b": 2})
+    found = problems_of(tmp_path, {"trading_rules": [rule(), off]})
+    assert {problem.key for problem in found} == {
+        "trading_rules[1].weights.SPY",
+        "trading_rules[1].weights.brk-b",
+    }
 
 
 def test_a_disabled_rule_does_not_count_in_the_total_and_shares_no_symbol(tmp_path: Path) -> None:
@@ -247,6 +427,26 @@ def test_a_threshold_above_the_bound_of_every_order_is_blamed_on_the_key_somebod
     assert problem.source == "environment variable RISK_THRESHOLD"
 
 
+def test_a_smallest_order_above_the_largest_is_blamed_on_the_key_somebody_wrote(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, {"min_order_value": 1000.01})
+    assert (problem.key, problem.value) == ("min_order_value", "1000.01")
+    assert "Lower min_order_value to at most 1000, or raise risk_threshold to at least 1000.01" in problem.instead
+    (problem,) = problems_of(tmp_path, {"risk_threshold": 99})
+    assert (problem.key, problem.value) == ("risk_threshold", "99")
+    (problem,) = problems_of(tmp_path, {"risk_threshold": 50, "min_order_value": 60, "rebalance_method": "optimal"})
+    assert (problem.key, problem.value) == ("min_order_value", "60")
+    (problem,) = problems_of(tmp_path, {}, {"SMART_AGENT_MIN_ORDER_VALUE": "5000"})
+    assert problem.source == "environment variable SMART_AGENT_MIN_ORDER_VALUE"
+    (problem,) = problems_of(tmp_path, {}, overrides={"risk_threshold": 50})
+    assert problem.source == "--risk-threshold"
+
+
+@pytest.mark.parametrize("broken", [{"risk_threshold": 0}, {"rebalance_method": "best"}])
+def test_a_smallest_order_is_not_compared_with_what_could_not_be_read(tmp_path: Path, broken: dict[str, Any]) -> None:
+    (problem,) = problems_of(tmp_path, {"min_order_value": 5000, **broken})
+    assert [problem.key] == list(broken)
+
+
 def test_real_money_is_never_traded_without_a_preview(tmp_path: Path) -> None:
     (problem,) = problems_of(tmp_path, {"paper_trading": False, "require_whatif": False})
     assert problem.key == "require_whatif"
@@ -283,6 +483,12 @@ def test_a_misspelt_variable_is_a_problem(variable: str, instead: str) -> None:
         ("RISK_THRESHOLD", "nan", "risk_threshold"),
         ("SMART_AGENT_MIN_CASH", "inf", "min_cash"),
         ("PAPER_TRADING", "maybe", "paper_trading"),
+        ("SMART_AGENT_MIN_ORDER_VALUE", "-1", "min_order_value"),
+        ("SMART_AGENT_ORDER_PENALTY", "nan", "order_penalty"),
+        ("SMART_AGENT_ORDER_PENALTY", "true", "order_penalty"),
+        ("SMART_AGENT_REBALANCE_METHOD", "fast", "rebalance_method"),
+        ("SMART_AGENT_TRADING_RULES", json.dumps([rule(weights={"VTI": 0})]), "trading_rules[0].weights.VTI"),
+        ("SMART_AGENT_TRADING_RULES", json.dumps([rule(weights={"KO": 1})]), "trading_rules[0].weights"),
         ("SMART_AGENT_TRADING_RULES", "[{", "trading_rules"),
         ("SMART_AGENT_TRADING_RULES", '[{"name": "a", "name": "b"}]', "trading_rules[0].name"),
     ],
@@ -364,6 +570,10 @@ def test_the_key_in_a_file_is_refused_with_the_way_out(tmp_path: Path) -> None:
         {"trading_rules": {"api_key": KEY}},
         {"trading_rules": [rule(api_key=KEY)]},
         {"trading_rules": [rule(symbols=(KEY,))]},
+        {"trading_rules": [rule(weights={KEY: 1})]},
+        {"trading_rules": [rule(weights={"VTI": KEY})]},
+        {"trading_rules": [rule(weights={"api_key": KEY})]},
+        {"trading_rules": [rule(weights=KEY)]},
         f'{{"api_key": "{KEY}", "api_key": "{KEY}"}}',
         f'{{"openai_api_key": "{KEY}",, }}',
     ],

@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 import config.settings
@@ -79,6 +82,135 @@ def test_symbols_are_kept_as_interactive_brokers_writes_them(written: str) -> No
     settings = Settings(trading_rules=(bucket("a", 100, written),))
     assert settings.symbols == ("BRK B",)
     assert settings.rule_of(written) == settings.rules[0]
+
+
+def weighted(weights: Mapping[str, float] | None, *symbols: str, target: float = 60, cap: float = 100) -> TradingRule:
+    return TradingRule.model_validate(
+        {
+            "name": "a",
+            "target_allocation": target,
+            "symbols": symbols,
+            "max_position_size": cap,
+            "weights": weights,
+        }
+    )
+
+
+def test_weights_divide_the_target_in_proportion() -> None:
+    rule = weighted({"SPY": 3, "QQQ": 2, "VTI": 1}, "SPY", "QQQ", "VTI")
+    assert [rule.share_of(symbol) for symbol in rule.symbols] == [30, 20, 10]
+
+
+def test_the_order_in_which_weights_are_written_does_not_matter() -> None:
+    rule = weighted({"VTI": 1, "SPY": 3, "QQQ": 2}, "SPY", "QQQ", "VTI")
+    assert [rule.share_of(symbol) for symbol in rule.symbols] == [30, 20, 10]
+
+
+@pytest.mark.parametrize("scale", [1e-6, 0.01, 1, 7, 50, 1e12])
+def test_the_scale_of_weights_does_not_matter(scale: float) -> None:
+    """Somebody may write percentages, somebody else market values in dollars."""
+    rule = weighted({"SPY": 2 * scale, "QQQ": scale}, "SPY", "QQQ")
+    assert [rule.share_of(symbol) for symbol in rule.symbols] == pytest.approx([40, 20])
+
+
+@pytest.mark.parametrize("weights", [None, {"SPY": 5, "QQQ": 5, "VTI": 5}])
+def test_without_weights_or_with_equal_ones_shares_are_equal(weights: Mapping[str, float] | None) -> None:
+    rule = weighted(weights, "SPY", "QQQ", "VTI")
+    assert [rule.share_of(symbol) for symbol in rule.symbols] == [20, 20, 20]
+
+
+def test_a_rule_has_no_weights_unless_they_are_written() -> None:
+    assert bucket("a", 100, "VTI").weights is None
+    assert all(rule.weights is None for rule in Settings().trading_rules)
+
+
+@given(weights=st.lists(st.floats(0, 1e15, exclude_min=True), min_size=1, max_size=4), target=st.floats(0.01, 100))
+def test_whatever_the_weights_shares_add_up_to_the_target(weights: list[float], target: float) -> None:
+    """A sum that overflows would make a share NaN, which passes every comparison; one that underflows would lose it."""
+    symbols = ("SPY", "QQQ", "VTI", "BND")[: len(weights)]
+    rule = weighted(dict(zip(symbols, weights, strict=True)), *symbols, target=target)
+    shares = [rule.share_of(symbol) for symbol in symbols]
+    assert sum(shares) == pytest.approx(target)
+    assert min(shares) >= 0
+
+
+@pytest.mark.parametrize("written", ["brk.b", "BRK-B", " Brk B "])
+def test_weights_are_kept_as_interactive_brokers_writes_symbols(written: str) -> None:
+    """A position comes back as `BRK B`, and its share is looked up under that name."""
+    (rule,) = Settings(trading_rules=(weighted({written: 3, "spy": 1}, "brk.b", "SPY", target=100),)).rules
+    assert rule.weights == {"BRK B": 3, "SPY": 1}
+    assert rule.share_of("BRK B") == 75
+
+
+@pytest.mark.parametrize("weights", [None, {"BRK B": 1, "SPY": 1}])
+@pytest.mark.parametrize("spelling", ["BRK B", "BRK.B", "brk-b"])
+def test_a_share_is_found_under_any_spelling(weights: Mapping[str, float] | None, spelling: str) -> None:
+    """`rule_of` takes any spelling; with what it found, looking up the share must not fail."""
+    assert weighted(weights, "BRK B", "SPY").share_of(spelling) == 30
+
+
+@pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), 1.1e15, True, "heavy", None, [1]])
+def test_a_weight_that_is_no_positive_number_is_refused(weight: object) -> None:
+    """NaN cannot come from JSON, but a rule made in code must not hold one either."""
+    with pytest.raises(ValidationError) as raised:
+        weighted({"SPY": weight, "QQQ": 1}, "SPY", "QQQ")  # type: ignore[dict-item]  # the wrong type is the test
+    (detail,) = raised.value.errors()
+    assert detail["loc"] == ("weights", "SPY")
+
+
+def test_a_key_of_weights_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        weighted({5: 1, "SPY": 1}, "SPY")  # type: ignore[dict-item]  # the wrong type is the test
+
+
+def test_weights_written_out_make_the_same_rule() -> None:
+    rule = weighted({"brk.b": 2, "SPY": 1}, "BRK.B", "spy", target=100)
+    settings = Settings(trading_rules=(rule,))
+    assert TradingRule(**rule.model_dump()) == rule
+    assert Settings(**settings.document()) == settings
+
+
+def test_weights_may_make_a_symbol_exactly_as_large_as_the_cap() -> None:
+    assert Settings(trading_rules=(weighted({"SPY": 3, "QQQ": 1}, "SPY", "QQQ", target=100, cap=75),)).rules
+    with pytest.raises(ValidationError, match="75 %"):
+        Settings(trading_rules=(weighted({"SPY": 3, "QQQ": 1}, "SPY", "QQQ", target=100, cap=74.98),))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rebalance_method", "optimal"),
+        ("rebalance_method", "first_symbol"),
+        ("min_order_value", 0),
+        ("min_order_value", 999.5),
+        ("order_penalty", 0),
+        ("order_penalty", 0.25),
+        ("order_penalty", 1_000_000),
+    ],
+)
+def test_the_keys_of_rebalancing_take_all_of_their_range(key: str, value: object) -> None:
+    settings = Settings.model_validate({key: value})
+    assert getattr(settings, key) == value
+    assert settings.document()[key] == value
+
+
+@pytest.mark.parametrize("key", ["min_order_value", "order_penalty"])
+@pytest.mark.parametrize("value", [-0.01, float("nan"), float("inf"), True, False, "much", None])
+def test_an_amount_of_money_that_is_none_is_refused(key: str, value: object) -> None:
+    """NaN cannot come from JSON, but settings made in code must not hold one either."""
+    with pytest.raises(ValidationError) as raised:
+        Settings.model_validate({key: value})
+    (detail,) = raised.value.errors()
+    assert detail["loc"] == (key,)
+
+
+def test_the_smallest_order_may_be_as_large_as_the_largest_and_no_larger() -> None:
+    """Above it, no purchase whatever would be planned, run after run, and each of them would call that success."""
+    at_most = Decimal("99.99")
+    settings = Settings(risk_threshold=at_most, min_order_value=at_most)
+    assert settings.min_order_value == settings.risk_threshold
+    with pytest.raises(ValidationError, match="nothing could be bought"):
+        Settings(risk_threshold=at_most, min_order_value=Decimal(100))
 
 
 def test_no_way_of_printing_settings_shows_the_key() -> None:

@@ -20,6 +20,7 @@ from portfolio.models import (
     OrderStatus,
     Position,
     Quote,
+    Side,
     WhatIf,
 )
 from tests.graph.conftest import RunOnce
@@ -101,6 +102,15 @@ class QuotesATenth(Recording):
             quote.model_copy(update={field: (getattr(quote, field) / 10).quantize(Decimal("0.01")) for field in fields})
             for quote in await super().quotes(conids)
         ]
+
+
+class NobodyBuysFromUs(Recording):
+    """Sales rest in the book at a price that nobody pays."""
+
+    async def place(self, order: OrderRequest) -> BrokerOrder:
+        if order.side is Side.SELL and order.limit_price is not None:
+            order = order.model_copy(update={"limit_price": 2 * order.limit_price})
+        return await super().place(order)
 
 
 class LocksTheJournal(Recording):
@@ -256,12 +266,12 @@ async def test_a_late_order_is_not_written_off_and_sent_again(run_once: RunOnce)
         async def place(self, order: OrderRequest) -> BrokerOrder:  # noqa: ARG002
             raise OutcomeUnknown("no answer")
 
-    first = await run_once(faulty=SwallowsForNow)
+    first = await run_once(faulty=SwallowsForNow, rebalance_method="first_symbol")
     assert first.outcome is Outcome.ORDER_UNKNOWN
     symbol = first.orders[0].symbol
-    second = await run_once()
+    second = await run_once(rebalance_method="first_symbol")
     assert symbol not in {order.symbol for order in second.orders}
-    next_day = await run_once(day=date(2026, 6, 16))
+    next_day = await run_once(day=date(2026, 6, 16), rebalance_method="first_symbol")
     assert symbol in {order.symbol for order in next_day.orders}
 
 
@@ -331,3 +341,29 @@ async def test_a_limit_price_that_does_not_fill_is_cancelled_at_the_deadline(run
     record = await run_once(faulty=NeverFills, fill_timeout_seconds=1)
     assert {order.status for order in record.orders} == {OrderStatus.CANCELLED}
     assert record.outcome is Outcome.NOTHING_FILLED
+
+
+async def test_a_purchase_that_counts_on_a_sale_is_not_sent_when_the_sale_does_not_fill(run_once: RunOnce) -> None:
+    """The plan and the guard count sales before they fill; the cash of a purchase must be there when it is sent."""
+    brokers: list[NobodyBuysFromUs] = []
+
+    def faulty(inner: Broker) -> Broker:
+        brokers.append(NobodyBuysFromUs(inner))
+        return brokers[-1]
+
+    record = await run_once(faulty=faulty, min_cash=10.0, fill_timeout_seconds=1)
+    sides = [verdict.side for verdict in record.verdicts if verdict.passed]
+    assert sides.count(Side.BUY) > 0
+    assert brokers[0].placed == sides.count(Side.SELL) > 0
+    assert record.outcome is Outcome.NOTHING_FILLED
+    bought = [order for order in record.orders if order.side is Side.BUY]
+    assert {order.status for order in bought} == {OrderStatus.REJECTED}
+    assert all("not bought, since the sales before it brought too little" in (order.message or "") for order in bought)
+
+
+async def test_with_the_sales_filled_the_same_purchases_are_made(run_once: RunOnce) -> None:
+    record = await run_once(min_cash=10.0)
+    assert {order.side for order in record.orders} == {Side.SELL, Side.BUY}
+    assert {order.status for order in record.orders} == {OrderStatus.FILLED}
+    assert record.reflection is not None
+    assert record.reflection.portfolio_value_after is not None

@@ -31,7 +31,9 @@ async def test_a_first_run_trades_towards_the_targets(run_once: RunOnce) -> None
 
 async def test_sales_are_sent_before_purchases(run_once: RunOnce) -> None:
     record = await run_once()
-    assert [order.side for order in record.orders] == [Side.SELL, Side.BUY]
+    sides = [order.side for order in record.orders]
+    assert {Side.SELL, Side.BUY} == set(sides)
+    assert sides == sorted(sides, key=lambda side: side is Side.BUY)
 
 
 async def test_every_order_answers_to_every_rule(run_once: RunOnce) -> None:
@@ -85,7 +87,7 @@ async def test_a_tighter_limit_makes_smaller_orders(run_once: RunOnce) -> None:
 
 
 async def test_the_reflection_file_holds_the_promised_keys(run_once: RunOnce, home: Home) -> None:
-    await run_once()
+    record = await run_once()
     (file,) = home.reflections.iterdir()
     assert file.name.startswith("reflection_")
     written = json.loads(file.read_text(encoding="utf-8"))
@@ -101,7 +103,7 @@ async def test_the_reflection_file_holds_the_promised_keys(run_once: RunOnce, ho
         "drift_after",
         "commissions",
     } <= written.keys()
-    assert written["decisions_made"] == written["successful_trades"] == 2
+    assert written["decisions_made"] == written["successful_trades"] == len(record.orders) > 0
 
 
 async def test_without_save_reflections_no_file_is_written(run_once: RunOnce, home: Home) -> None:

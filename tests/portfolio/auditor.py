@@ -1,4 +1,4 @@
-"""An auditor who trusts nobody: which limits would a batch break, if every purchase of it fills and no sale does?
+"""An auditor who trusts nobody: which limits would a batch break, filled at its limits, sales before purchases?
 
 He reads the facts and the settings only and has his own arithmetic, in fractions; nothing here comes from the rules he
 checks. Whatever cannot be told counts as broken.
@@ -117,7 +117,7 @@ class Auditor:
 
     def _faults_of_past(self, trade: ProposedTrade, order: ApprovedOrder) -> Iterator[str]:
         if trade.protective:
-            if not self._has_fallen_to_its_stop(order):
+            if not self._has_fallen_to_its_stop(order) and not self._is_a_gain_to_trim(order):
                 yield "not protective"
             return
         for past in self.day.past_trades:
@@ -134,6 +134,27 @@ class Auditor:
         floor = 1 + percent(stops[0]) / 100
         return all(Fraction(row.market_price or 0) <= floor * Fraction(row.average_cost) for row in rows)
 
+    def _is_a_gain_to_trim(self, order: ApprovedOrder) -> bool:
+        """Whether the one position has gained what its rule asks, and keeps its share of the account."""
+        rules = [rule for rule in self.settings.trading_rules if rule.enabled and name_of(order.symbol) in rule.symbols]
+        rows = [row for row in self.snapshot.positions if self._same(order, row.symbol, row.conid) and row.quantity]
+        if (
+            order.side == "BUY"
+            or not rules
+            or rules[0].take_profit is None
+            or len(rows) != 1
+            or not rows[0].market_price
+        ):
+            return False
+        row, rule = rows[0], rules[0]
+        weights = rule.weights or dict.fromkeys(rule.symbols, 1.0)
+        part = percent(weights[name_of(order.symbol)]) / sum(percent(weight) for weight in weights.values())
+        share = self._net * percent(rule.target_allocation) / 100 * part
+        price = Fraction(row.market_price or 0)
+        has_gained = price >= Fraction(row.average_cost) * (1 + percent(rule.take_profit or 0) / 100)
+        keeps = (Fraction(row.quantity) - order.quantity) * price >= share - Fraction(1, 10**9)
+        return row.average_cost > 0 and has_gained and keeps
+
     def _faults_of_batch(self, batch: Batch) -> Iterator[str]:
         orders = [order for _, order in batch]
         if len(orders) + self.day.orders_sent > self.settings.max_orders_per_day:
@@ -148,7 +169,7 @@ class Auditor:
                 yield "short sale"
         bought = [order for order in orders if order.side == "BUY"]
         if bought:
-            yield from self._faults_of_purchases(bought)
+            yield from self._faults_of_purchases(bought, [order for order in orders if order.side == "SELL"])
 
     def _held(self, order: ApprovedOrder) -> Fraction:
         rows = [row for row in self.snapshot.positions if self._same(order, row.symbol, row.conid)]
@@ -158,11 +179,11 @@ class Auditor:
         sales = [one for one in orders if one.side == "SELL" and self._same(order, one.symbol, one.conid)]
         return Fraction(sum(one.quantity for one in sales))
 
-    def _faults_of_purchases(self, bought: list[ApprovedOrder]) -> Iterator[str]:
+    def _faults_of_purchases(self, bought: list[ApprovedOrder], sold: list[ApprovedOrder]) -> Iterator[str]:
         first = Fraction(self.day.first_net_liquidation or 0)
         if first <= 0 or (first - self._net) * 100 > percent(self.settings.max_daily_loss) * first:
             yield "max_daily_loss"
-        if self._cash_after(bought) * 100 < percent(self.settings.min_cash) * self._net:
+        if self._cash_after(bought, sold) * 100 < percent(self.settings.min_cash) * self._net:
             yield "min_cash"
         conids = {row.conid for row in self.snapshot.positions if row.quantity}
         conids |= {order.conid for order in self.snapshot.open_orders if order.side == "BUY"}
@@ -173,9 +194,12 @@ class Auditor:
             if self._value_after(order, bought) * 100 > self._cap(order) * self._net:
                 yield "max_position_size"
 
-    def _cash_after(self, bought: list[ApprovedOrder]) -> Fraction:
+    def _cash_after(self, bought: list[ApprovedOrder], sold: list[ApprovedOrder]) -> Fraction:
         """With every purchase paid that may fill, and what was sold short bought back; a debt where nobody can tell."""
         cash = Fraction(self.snapshot.summary.total_cash)
+        for order in sold:
+            quantity, price = Fraction(order.quantity), Fraction(order.limit_price)
+            cash += quantity * price - commission(quantity, price)
         shown = [one.client_order_id for one in self.snapshot.open_orders]
         lost = [one for one in self.day.unresolved if one.side == "BUY" and one.client_order_id not in shown]
         waiting = [one for one in self.snapshot.open_orders if one.side == "BUY"]
@@ -183,10 +207,10 @@ class Auditor:
             *((Decimal(one.quantity), one.limit_price) for one in (*bought, *lost)),
             *((max(one.quantity - one.filled_quantity, Decimal(0)), one.limit_price) for one in waiting),
         ]
-        for quantity, price in spending:
-            if price is None:
+        for amount, limit in spending:
+            if limit is None:
                 return NOBODY_KNOWS
-            cash -= Fraction(quantity) * Fraction(price) + commission(Fraction(quantity), Fraction(price))
+            cash -= Fraction(amount) * Fraction(limit) + commission(Fraction(amount), Fraction(limit))
         for row in self.snapshot.positions:
             if row.quantity < 0:
                 cash += NOBODY_KNOWS if row.market_value is None else Fraction(row.market_value)

@@ -7,7 +7,7 @@ import pytest
 from portfolio.limits import Case
 from portfolio.limits.protection import protective_exit
 from portfolio.models import Side
-from tests.portfolio.cases import make_case, make_snapshot, position, sell, trade
+from tests.portfolio.cases import CORE, GROWTH, make_case, make_settings, make_snapshot, position, sell, trade
 
 RULE_STOPS_AT = Decimal(80)  # 20 % below the cost of 100
 
@@ -49,3 +49,33 @@ def test_without_one_position_that_has_a_price_and_a_cost_it_is_not_evaluated() 
     unpriced = exit_at(None)
     for case in (nothing, twice, unpriced, exit_at(Decimal(1), average_cost=0), exit_at(Decimal(1), average_cost=-5)):
         assert protective_exit(case).passed is None
+
+
+TAKES_PROFIT = make_settings(trading_rules=(CORE.model_copy(update={"take_profit": 30.0}), GROWTH))
+"""Core is to be 60 % in three symbols: 20,000 USD each of the 100,000."""
+
+
+def trim(quantity: int, price: Decimal = Decimal(130)) -> Case:
+    snapshot = make_snapshot(positions=[position("SPY", 200, price)], cash=100_000 - 200 * price)
+    return sell("SPY", quantity, protective=True, snapshot=snapshot, settings=TAKES_PROFIT)
+
+
+def test_a_position_at_its_take_profit_may_be_trimmed_to_its_share_and_not_a_share_further() -> None:
+    """26,000 USD are held and 20,000 USD are its share: 46 shares of 130 USD."""
+    assert protective_exit(trim(46)).passed
+    beyond = protective_exit(trim(47))
+    assert beyond.passed is False
+    assert "110.00 USD below its share of Core" in beyond.why
+
+
+def test_a_cent_below_its_take_profit_nothing_may_be_trimmed() -> None:
+    below = protective_exit(trim(1, Decimal("129.99")))
+    assert below.passed is False
+    assert below.limit == "-20.0 or 30.0"
+
+
+def test_a_take_profit_does_not_excuse_a_sale_that_only_a_stop_loss_would() -> None:
+    no_stop = CORE.model_copy(update={"stop_loss": None, "take_profit": 30.0})
+    fallen = make_snapshot(positions=[position("SPY", 10, Decimal(1))])
+    case = sell(protective=True, snapshot=fallen, settings=make_settings(trading_rules=(no_stop, GROWTH)))
+    assert protective_exit(case).passed is False

@@ -202,10 +202,14 @@ class TestMinCash:
         lost = DAY.model_copy(update={"unresolved": batch})
         assert min_cash(buy(quantity=50, day=lost)).passed is False
 
-    def test_a_sale_is_no_cash_until_it_fills(self) -> None:
-        batch = (approved("SPY", Side.SELL, 300),)
+    def test_sales_of_the_batch_count_at_their_limit_less_commission(self) -> None:
+        """They are sent before any purchase, and `funding` asks what they brought before one is."""
+        batch = (approved("SPY", Side.SELL, 50),)
+        assert min_cash(buy("VTI", 139, batch=batch)).passed
+        assert min_cash(buy("VTI", 140, batch=batch)).passed is False
+
+    def test_a_working_sale_is_no_cash_until_it_fills(self) -> None:
         working = make_snapshot(open_orders=(open_order("SPY", Side.SELL, 300),))
-        assert min_cash(buy("VTI", 90, batch=batch)).passed is False
         assert min_cash(buy("VTI", 90, snapshot=working)).passed is False
 
     def test_proceeds_of_a_short_sale_are_not_spent(self) -> None:

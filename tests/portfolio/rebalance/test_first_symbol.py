@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from config.settings import Settings
 from portfolio.drift import drift_table
 from portfolio.models import PortfolioSnapshot, Side, TradePlan
-from portfolio.rebalance import first_symbol_plan
+from portfolio.rebalance import baseline_plan
 from tests.portfolio.auditor import Auditor
 from tests.portfolio.cases import (
     CORE,
@@ -30,6 +30,10 @@ from tests.portfolio.cases import (
 CENT = Decimal("0.01")
 
 
+def first_symbol_plan(snapshot: PortfolioSnapshot, settings: Settings) -> TradePlan:
+    return baseline_plan(snapshot, settings.model_copy(update={"rebalance_method": "first_symbol"}), DAY)
+
+
 def orders(plan: TradePlan) -> list[tuple[Side, int, str]]:
     return [(trade.side, trade.quantity, trade.symbol) for trade in plan.trades]
 
@@ -44,7 +48,7 @@ def test_a_bucket_above_target_sells_and_one_below_buys_sales_first() -> None:
     plan = first_symbol_plan(heavy_in_core(), SETTINGS)
     assert orders(plan) == [(Side.SELL, 10, "SPY"), (Side.BUY, 10, "AAPL")]
     assert plan.trades[0].reason == "Core is at 80.0 %, 20.0 points above its target of 60 %"
-    assert plan.summary == "2 of 2 buckets off target; 2 trade(s) towards it."
+    assert plan.summary == "2 of 2 buckets off target; 2 orders would take the total drift from 50.0 to 48.0 points."
     assert not any(trade.protective for trade in plan.trades)
 
 
@@ -121,7 +125,7 @@ def test_where_no_whole_share_fits_the_plan_is_empty_and_says_why() -> None:
     dear = {symbol: quote(symbol, Decimal(1001)) for symbol in ("SPY", "VTI", "VOO", "AAPL", "BRK B")}
     plan = first_symbol_plan(heavy_in_core(quotes=dear), SETTINGS)
     assert plan.trades == ()
-    assert plan.summary == "2 of 2 buckets off target, but no whole share fits the limits."
+    assert plan.summary == "2 of 2 buckets off target, but no order that the limits allow would bring them closer."
 
 
 @pytest.mark.parametrize("cash", [-90_000, -100_000])
@@ -146,6 +150,7 @@ def any_settings(draw: st.DrawFn) -> Settings:
         ),
         max_trade_value=most,
         risk_threshold=risk,
+        min_order_value=50,
         max_portfolio_change=draw(st.sampled_from([0.1, 3.3, 5.0, 25.0, 100.0])),
         rebalance_threshold=hundredths(1, 1_000),
         min_cash=draw(st.sampled_from([0.0, 1.0, 12.5])),
@@ -194,11 +199,12 @@ def test_whatever_is_planned_passes_every_limit_when_it_is_judged(
 
 
 def _is_honest(plan: TradePlan, snapshot: PortfolioSnapshot, settings: Settings) -> None:
-    """No bucket is traded twice, the wrong way or further than its target, and nothing is sold that is not held."""
+    """Exits aside, no bucket is traded twice or the wrong way, and nothing is sold that is not held."""
     drifts = {bucket.name: bucket.drift for bucket in drift_table(snapshot, settings).buckets}
-    names = [rule.name for trade in plan.trades for rule in settings.rules if trade.symbol in rule.symbols]
-    assert len(names) == len(set(names)) == len(plan.trades)
-    for trade, name in zip(plan.trades, names, strict=True):
+    wanted = [trade for trade in plan.trades if not trade.protective]
+    names = [rule.name for trade in wanted for rule in settings.rules if trade.symbol in rule.symbols]
+    assert len(names) == len(set(names)) == len(wanted)
+    for trade, name in zip(wanted, names, strict=True):
         assert (trade.side is Side.SELL) is (drifts[name] > 0)
         assert abs(drifts[name]) > settings.rebalance_threshold
         if trade.side is Side.SELL:
