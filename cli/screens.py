@@ -16,13 +16,22 @@ from rich.table import Table
 from rich.text import Text
 
 from config.settings import Settings
-from graph.record import Reflection
 from graph.state import State
-from portfolio.drift import DriftTable, drift_table
-from portfolio.models import ApprovedOrder, OrderRecord, OrderStatus, PortfolioSnapshot, Side, TradePlan, Verdict
+from portfolio.drift import BucketDrift, DriftTable, OddHolding, drift_table
+from portfolio.models import (
+    ApprovedOrder,
+    OrderRecord,
+    OrderStatus,
+    PortfolioSnapshot,
+    ProposedTrade,
+    Side,
+    TradePlan,
+    Verdict,
+)
 
 NEW_YORK = ZoneInfo("America/New_York")
 CLOCK_SLACK_SECONDS = 300
+MOST_NOTES = 6
 SIDE_STYLE = {Side.BUY: "green", Side.SELL: "red"}
 STATUS_STYLE = {
     OrderStatus.FILLED: "green",
@@ -44,7 +53,9 @@ def sense_screen(state: State, settings: Settings) -> RenderableType:
     if snapshot.positions:
         parts.extend((Text(), _positions_table(snapshot, settings)))
     parts.append(Text())
-    parts.append(_drift_table(drift_table(snapshot, settings), settings.rebalance_threshold))
+    drift = drift_table(snapshot, settings)
+    parts.append(_drift_table(drift, settings.rebalance_threshold))
+    parts.extend(_odd_holding(odd) for odd in drift.odd_holdings)
     parts.extend(
         Text(f"{'!' if check.required else '-'} {check.why}", style="red" if check.required else "yellow")
         for check in snapshot.data_quality
@@ -106,27 +117,44 @@ def _gain(price: Decimal | None, cost: Decimal) -> str:
     return f"[{'green' if gain >= 0 else 'red'}]{gain:+.1f} %[/]"
 
 
-def _drift_table(table: DriftTable, threshold: float) -> Table:
+def _odd_holding(odd: OddHolding) -> Text:
+    worth = "its value in USD is not known" if odd.value is None else f"worth {money(odd.value)}"
+    return Text(f"- {odd.symbol}: {odd.quantity:f} shares, {odd.oddity.value}, {worth}", style="yellow")
+
+
+def _drift_table(table: DriftTable, threshold: float, before: DriftTable | None = None) -> Table:
+    """The buckets and the cash; with `before`, what drift was then and what it is now."""
     shown = Table("Bucket", box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("Value", "Weight", "Target", f"Drift (band ±{threshold:g})"):
+    drift = f"Drift (band ±{threshold:g})" if before is None else "now"
+    for column in ("Value", "Weight", "Target", *([] if before is None else ["Drift before"]), drift):
         shown.add_column(column, justify="right")
-    for bucket in table.buckets:
-        style = "yellow" if abs(bucket.drift) > threshold else "green"
+    earlier = table.buckets if before is None else before.buckets
+    for bucket, then in zip(table.buckets, earlier, strict=True):
         shown.add_row(
             escape(bucket.name),
             f"{bucket.value:,.2f}",
             f"{bucket.weight:.1f} %",
             f"{bucket.target:g} %",
-            f"[{style}]{bucket.drift:+.1f}[/]",
+            *([] if before is None else [_drift(then, threshold)]),
+            _drift(bucket, threshold),
         )
     if table.unassigned:
-        shown.add_row("[yellow]In no rule[/]", f"{table.unassigned:,.2f}", f"{table.unassigned_weight:.1f} %", "", "")
-    shown.add_row("Cash", f"{table.cash:,.2f}", f"{table.cash_weight:.1f} %", "", "")
+        shown.add_row("[yellow]In no rule[/]", f"{table.unassigned:,.2f}", f"{table.unassigned_weight:.1f} %")
+    shown.add_row("Cash", f"{table.cash:,.2f}", f"{table.cash_weight:.1f} %")
+    if before is not None:
+        total = ("Total, signs aside", "", "", "", f"{before.total:.1f}", f"{table.total:.1f}")
+        shown.add_row(*total, style="dim")
     return shown
 
 
+def _drift(bucket: BucketDrift, threshold: float) -> str:
+    if bucket.unvalued:
+        return "[yellow]not known[/]"
+    return f"[{'yellow' if bucket.is_outside(threshold) else 'green'}]{bucket.drift:+.1f}[/]"
+
+
 def think_screen(state: State) -> RenderableType:
-    return Group(*_lessons(state), *_decisions(state["plan"]))
+    return Group(*_lessons(state), *_decisions(state["plan"], state["snapshot"]), *_notes(state["plan"]))
 
 
 def _lessons(state: State) -> Iterator[RenderableType]:
@@ -134,17 +162,33 @@ def _lessons(state: State) -> Iterator[RenderableType]:
         yield Text.assemble(("Lesson ", "cyan"), (f"{lesson.learned_at:%Y-%m-%d}: ", "dim"), lesson.statement)
 
 
-def _decisions(plan: TradePlan) -> Iterator[RenderableType]:
+def _decisions(plan: TradePlan, snapshot: PortfolioSnapshot) -> Iterator[RenderableType]:
     yield Text(plan.summary)
     author = "Rules" if plan.source == "rules" else plan.source
     count = len(plan.trades)
     yield Text(f"{author} made {count} trading decision{'' if count == 1 else 's'}", style="bold")
     trades = Table.grid(padding=(0, 2))
+    trades.add_column()
+    trades.add_column()
+    trades.add_column(justify="right")
     for trade in plan.trades:
         words = _trade_words(trade.side, trade.quantity, trade.symbol)
-        trades.add_row("", words, Text(trade.reason, style="dim"))
+        if trade.protective:
+            words.append(" exit", style="bold yellow")
+        trades.add_row("", words, _worth(trade, snapshot), Text(trade.reason, style="dim"))
     if count:
         yield trades
+
+
+def _worth(trade: ProposedTrade, snapshot: PortfolioSnapshot) -> str:
+    quote = snapshot.quotes.get(trade.symbol)
+    return "" if quote is None or quote.last is None else money(trade.quantity * quote.last)
+
+
+def _notes(plan: TradePlan) -> Iterator[RenderableType]:
+    yield from (Text(f"- {note}", style="yellow") for note in plan.notes[:MOST_NOTES])
+    if len(plan.notes) > MOST_NOTES:
+        yield Text(f"- and {len(plan.notes) - MOST_NOTES} more, all in the record (--json)", style="yellow")
 
 
 def _trade_words(side: Side, quantity: int, symbol: str) -> Text:
@@ -189,26 +233,15 @@ def _order_line(order: OrderRecord) -> RenderableType:
     return line
 
 
-def reflect_screen(state: State) -> RenderableType:
+def reflect_screen(state: State, settings: Settings) -> RenderableType:
     reflection = state["reflection"]
     parts: list[RenderableType] = []
-    if state.get("orders"):
-        parts.extend((_before_and_after(reflection), Text()))
+    if state.get("orders") and "snapshot_after" in state:
+        before, after = (drift_table(state[when], settings) for when in ("snapshot", "snapshot_after"))
+        parts.extend((_drift_table(after, settings.rebalance_threshold, before), Text()))
     parts.extend(Text.assemble(("Lesson ", "cyan"), lesson) for lesson in reflection.lessons_learned)
     parts.extend(Text.assemble(("Next ", "cyan"), action) for action in reflection.next_actions)
     return Group(*parts)
-
-
-def _before_and_after(reflection: Reflection) -> Table:
-    table = Table("Drift, % points", box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("before", justify="right")
-    table.add_column("after", justify="right")
-    for name, before in reflection.drift_before.items():
-        after = reflection.drift_after.get(name)
-        table.add_row(escape(name), f"{before:+.2f}", "-" if after is None else f"{after:+.2f}")
-    totals = (sum(map(abs, drift.values())) for drift in (reflection.drift_before, reflection.drift_after))
-    table.add_row("Total, signs aside", *(f"{total:.2f}" for total in totals), style="dim")
-    return table
 
 
 def approval_screen(orders: tuple[ApprovedOrder, ...]) -> RenderableType:

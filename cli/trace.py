@@ -142,4 +142,4 @@ def _screen(event: StepFinished, settings: Settings) -> RenderableType:
         case "act":
             return screens.act_screen(event.state)
         case _:
-            return screens.reflect_screen(event.state)
+            return screens.reflect_screen(event.state, settings)

@@ -56,7 +56,7 @@ def test_each_step_is_a_panel_in_its_order(home: Home) -> None:
     assert "╭" in text
 
 
-@pytest.mark.parametrize(("answer", "words"), [("y", "Completed 2 of 2 trades"), ("n", "declined")])
+@pytest.mark.parametrize(("answer", "words"), [("y", "Completed 3 of 3 trades"), ("n", "declined")])
 def test_where_approval_is_wanted_the_person_is_asked(home: Home, answer: str, words: str) -> None:
     child, shown = at_terminal(home, SMART_AGENT_REQUIRE_APPROVAL="always")
     child.expect("wait for your approval")
