@@ -109,9 +109,8 @@ def open_market(
     frozen: list[str] = []
     for number, (rule, bucket) in enumerate(zip(settings.rules, buckets, strict=True)):
         if bucket.unvalued:
-            frozen.append(
-                f"{rule.name}: what {', '.join(bucket.unvalued)} is worth in USD is not known; the whole bucket is"
-            )
+            unknown = ", ".join(bucket.unvalued)
+            frozen.append(f"{rule.name}: what {unknown} is worth in USD is not known; the bucket is not traded.")
             continue
         for symbol in rule.symbols:
             if symbol in exited:
