@@ -8,7 +8,7 @@ order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from typing import TypeVar
@@ -21,10 +21,12 @@ from portfolio.limits import Case, TradingDay
 from portfolio.limits.eligibility import contract_resolved, no_open_order
 from portfolio.limits.history import max_daily_loss, reversal_cooldown
 from portfolio.limits.prices import price_collar, quote_quality
-from portfolio.models import BrokerOrder, PortfolioSnapshot, Position, ProposedTrade, Side
+from portfolio.models import BrokerOrder, Check, PortfolioSnapshot, Position, ProposedTrade, Side
 from portfolio.percent import share_of
 from portfolio.pricing import marketable_limit
 
+OF_THE_SYMBOL = (contract_resolved, no_open_order, quote_quality)
+OF_THE_SIDE = (price_collar, max_daily_loss, reversal_cooldown)
 NO_LIMIT_PRICE = "there is no limit price on its tick within limit_offset"
 
 Row = TypeVar("Row", Position, BrokerOrder)
@@ -138,11 +140,13 @@ class _OrderLimits:
         if held < 0:
             return "it is sold short"
         quote = about.quotes.get(symbol)
+        if (why := _why_not(one_share(symbol, Side.BUY, about, self.settings, self.day), OF_THE_SYMBOL)) is not None:
+            return why
         refused: dict[Side, str] = {}
         rooms: dict[Side, Room] = {}
         for side in Side:
             case = one_share(symbol, side, about, self.settings, self.day)
-            why = why_not(case)
+            why = _why_not(case, OF_THE_SIDE)
             if why is not None or case.limit_price is None:
                 refused[side] = why or NO_LIMIT_PRICE
             else:
@@ -195,13 +199,9 @@ def one_share(
     )
 
 
-def why_not(case: Case) -> str | None:
-    """Why an order in this symbol and on this side would be refused however small it is; None if it would not be."""
-    for rule in (contract_resolved, no_open_order, quote_quality, price_collar, max_daily_loss, reversal_cooldown):
-        check = rule(case)
-        if not check.passed:
-            return check.why
-    return None
+def _why_not(case: Case, rules: Iterable[Callable[[Case], Check]]) -> str | None:
+    """Why an order in this symbol would be refused by one of `rules` however small it is; None if it would not be."""
+    return next((check.why for rule in rules if not (check := rule(case)).passed), None)
 
 
 def _possible(room: Room | None) -> Room | None:
