@@ -56,7 +56,7 @@ from portfolio.rebalance.optimal import solve
 from portfolio.rebalance.problem import Floats, cost
 
 SEEDS, SECONDS = 20, 10.0
-WIDTH = 150
+WIDTH = 160
 """Characters a line, also where the output is a file."""
 WORTH_A_LOOK = 5.0
 """In %: a plan that is further above the MILP's is named on stderr."""
