@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 
 
+@lru_cache(typed=True)
 def exact(percent: float) -> Decimal:
     """The decimal a person wrote: 0.1 is one tenth, not its nearest binary fraction."""
     return Decimal(str(percent))

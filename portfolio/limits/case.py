@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
+from decimal import MAX_PREC, ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from config.rules import ticker
 from config.settings import Settings
+from portfolio.costs import CENT
 from portfolio.models import (
     ApprovedOrder,
     BrokerOrder,
@@ -110,10 +111,12 @@ def exempt(rule: str, reason: str, unit: str) -> Check:
     return answer(rule, reason, "exempt", unit, passed=True, why="")
 
 
+UP, DOWN = Context(prec=MAX_PREC, rounding=ROUND_CEILING), Context(prec=MAX_PREC, rounding=ROUND_FLOOR)
+
+
 def shown(actual: Decimal, limit: Decimal) -> str:
     """`actual` to two places, rounded away from `limit`, so that a value just beyond it never reads like the limit."""
-    with localcontext(rounding=ROUND_CEILING if actual > limit else ROUND_FLOOR):
-        return f"{actual:.2f}"
+    return str((UP if actual > limit else DOWN).quantize(actual, CENT))
 
 
 NO_VALUE = "the order has no price or no positive quantity"

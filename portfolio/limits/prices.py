@@ -37,5 +37,6 @@ def price_collar(case: Case) -> Check:
     if case.limit_price is None or quote is None or quote.last is None or quote.last <= 0:
         return not_evaluated("price_collar", limit, "%", "there is no limit price or no last trade to hold it against")
     away = in_percent(abs(case.limit_price - quote.last), quote.last)
-    why = f"the limit {case.limit_price} is {shown(away, limit)} % from the last trade {quote.last}"
-    return answer("price_collar", limit, shown(away, limit), "%", passed=away <= limit, why=why)
+    actual = shown(away, limit)
+    why = f"the limit {case.limit_price} is {actual} % from the last trade {quote.last}"
+    return answer("price_collar", limit, actual, "%", passed=away <= limit, why=why)

@@ -7,7 +7,7 @@ of 5 points by a quarter); a winner would else be shaved every morning its price
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from config.settings import Settings, TradingRule
 from portfolio.limits import TradingDay, first_refusal
@@ -15,7 +15,7 @@ from portfolio.limits.protection import above_share, gain_of
 from portfolio.models import PortfolioSnapshot, Position, ProposedTrade, Side, TradePlan
 from portfolio.percent import exact, share_of
 from portfolio.pricing import marketable_limit
-from portfolio.rebalance.market import Rows, whole
+from portfolio.rebalance.market import DOWN, Rows, whole
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _trim(held: Position, rule: TradingRule, settings: Settings, net: Decimal, g
     )
     if price is None or above <= part_of_band:
         return None
-    quantity = whole(above, price, ROUND_FLOOR)
+    quantity = whole(above, price, DOWN)
     if quantity < 1 or quantity * price < settings.min_order_value:
         return None
     reason = (
@@ -105,7 +105,7 @@ def _slice(
     limit = marketable_limit(Side.SELL, quote, contract, settings.limit_offset) if quote and contract else None
     if limit is None:
         return f"{due.reason}; it cannot be sold now, since it has no contract or no limit price."
-    most = whole(settings.max_trade_value, limit, ROUND_FLOOR)
+    most = whole(settings.max_trade_value, limit, DOWN)
     if most < 1:
         return f"{due.reason}; it cannot be sold, since one share is worth more than max_trade_value."
     trade = ProposedTrade(

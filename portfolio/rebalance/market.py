@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import TypeVar
 
 from config.rules import ticker
@@ -26,8 +26,11 @@ from portfolio.percent import share_of
 from portfolio.pricing import marketable_limit
 
 OF_THE_SYMBOL = (contract_resolved, no_open_order, quote_quality)
-OF_THE_SIDE = (price_collar, max_daily_loss, reversal_cooldown)
+OF_THE_SIDE = (price_collar, reversal_cooldown)
+OF_THE_ACCOUNT = (max_daily_loss,)
 NO_LIMIT_PRICE = "there is no limit price on its tick within limit_offset"
+
+DOWN, UP = Context(rounding=ROUND_FLOOR), Context(rounding=ROUND_CEILING)
 
 Row = TypeVar("Row", Position, BrokerOrder)
 
@@ -106,7 +109,12 @@ def open_market(
 
     A bucket that holds something of unknown value is frozen as a whole: nobody can tell how far off target it is.
     """
-    rows, limits = Rows(snapshot), _OrderLimits(snapshot, settings, day)
+    barred = {
+        side: why
+        for side in Side
+        if (why := _why_not(one_share("any", side, snapshot, settings, day), OF_THE_ACCOUNT)) is not None
+    }
+    rows, limits = Rows(snapshot), _OrderLimits(snapshot, settings, day, barred)
     tradable: list[Tradable] = []
     frozen: list[str] = []
     for number, (rule, bucket) in enumerate(zip(settings.rules, buckets, strict=True)):
@@ -128,11 +136,12 @@ def open_market(
 
 @dataclass(frozen=True)
 class _OrderLimits:
-    """What the limits allow one order to be, symbol by symbol."""
+    """What the limits allow one order to be, symbol by symbol; `barred` says why there is none at all of a side."""
 
     snapshot: PortfolioSnapshot
     settings: Settings
     day: TradingDay
+    barred: Mapping[Side, str]
 
     def of(self, symbol: str, bucket: int, rule: TradingRule, about: PortfolioSnapshot) -> Tradable | str:
         """The symbol with room on at least one side, or why there is none; `about` has its rows alone."""
@@ -140,13 +149,13 @@ class _OrderLimits:
         if held < 0:
             return "it is sold short"
         quote = about.quotes.get(symbol)
-        if (why := _why_not(one_share(symbol, Side.BUY, about, self.settings, self.day), OF_THE_SYMBOL)) is not None:
+        cases = {side: one_share(symbol, side, about, self.settings, self.day) for side in Side}
+        if (why := _why_not(cases[Side.BUY], OF_THE_SYMBOL)) is not None:
             return why
         refused: dict[Side, str] = {}
         rooms: dict[Side, Room] = {}
-        for side in Side:
-            case = one_share(symbol, side, about, self.settings, self.day)
-            why = _why_not(case, OF_THE_SIDE)
+        for side, case in cases.items():
+            why = self.barred.get(side) or _why_not(case, OF_THE_SIDE)
             if why is not None or case.limit_price is None:
                 refused[side] = why or NO_LIMIT_PRICE
             else:
@@ -168,12 +177,12 @@ class _OrderLimits:
     def _room(self, case: Case, price: Decimal, rule: TradingRule, held: Decimal) -> Room:
         """Whole shares that the order limits, the position cap and what is held leave; `most` may be below `least`."""
         worth = min(self.settings.risk_threshold, self.settings.max_trade_value)
-        least = max(whole(self.settings.min_order_value, price, ROUND_CEILING), 1)
+        least = max(whole(self.settings.min_order_value, price, UP), 1)
         if case.trade.side is Side.BUY:
             cap = share_of(self.snapshot.summary.net_liquidation, rule.max_position_size)
             free = cap - held_value(case.trade.symbol, price, case.snapshot)
-            return Room(price, least, whole(min(worth, free), price, ROUND_FLOOR))
-        most = min(whole(worth, price, ROUND_FLOOR), int(held))
+            return Room(price, least, whole(min(worth, free), price, DOWN))
+        most = min(whole(worth, price, DOWN), int(held))
         is_dust = most == held and most * price < self.settings.min_order_value
         return Room(price, max(most, 1) if is_dust else least, most)
 
@@ -208,8 +217,7 @@ def _possible(room: Room | None) -> Room | None:
     return room if room and room.most >= room.least else None
 
 
-def whole(amount: Decimal, price: Decimal, rounding: str) -> int:
+def whole(amount: Decimal, price: Decimal, rounded: Context) -> int:
     """Shares at `price` that make up `amount` USD, never below 0, rounded the one way that keeps the limit."""
     # The quotient itself must be rounded so too, or it could be one share too many.
-    with localcontext(rounding=rounding):
-        return max(int((amount / price).to_integral_value()), 0)
+    return max(int(rounded.to_integral_value(rounded.divide(amount, price))), 0)

@@ -9,11 +9,12 @@ value)), subject to 0 or l_i <= b_i <= u_i and the same for s_i (the limits of o
 held), Σ traded value <= turnover, cash after all of it >= min_cash if anything is bought, and at most so many orders
 and new positions.
 
-Without whole shares and fixed costs all of this but B + 4 rows separates into bounds, so the relaxation is solved in
-a millisecond (`relaxation`); slope scaling turns its few solutions into starts. Rounded down, each is led by single
-moves, all priced at once in array arithmetic, to where none helps, and the best then by chains of moves among the
-symbols that matter (`search`). The guard's own rules, in exact decimals, have the last word: a plan they refuse gives
-way to the next best, at last to the greedy one, or to none. No clock and no chance: the same input, the same plan.
+Only B + 4 rows bind the symbols together. With each symbol's orders replaced by their convex hull, the program is
+linear, is solved in milliseconds, and a basic solution leaves at most B + 4 symbols undecided (`relaxation`). Rounded
+down, it is led by single moves, all priced at once in array arithmetic, to where none helps, and the best such plan
+then by chains of moves among the symbols that matter (`search`). The guard's own rules, in exact decimals, have the
+last word: a plan they refuse gives way to the next best, at last to the greedy one, or to none. No clock and no
+chance: the same input, the same plan.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from portfolio.rebalance.problem import Floats, Problem, cost, within_limits
-from portfolio.rebalance.relaxation import Relaxation
+from portfolio.rebalance.relaxation import solutions
 from portfolio.rebalance.search import PAIR, Search, allowed
 
 DESCENT_EFFORT = 4_000_000
@@ -61,7 +62,7 @@ def solve(of: Problem) -> Found:
     """The choices worth offering to the guard's rules; every one is within the limits, as far as floats can tell."""
     search = Search(of, DESCENT_EFFORT)
     greedy = search.descend(np.zeros(of.size))
-    starts = [_rounded(of, solution) for solution in Relaxation(of).solutions()]
+    starts = [_rounded(of, solution) for solution in solutions(of)]
     ends = _by_cost(of, [greedy, *(search.descend(start) for start in starts)])
     effort = DEEP_EFFORT
     improved: list[Floats] = []

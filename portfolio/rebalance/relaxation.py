@@ -1,115 +1,140 @@
-"""The rebalancing problem without whole shares and fixed costs: a linear program that tells where to look.
+"""The rebalancing problem without whole shares: a linear program that tells where to look.
 
-It has one row a bucket and one each for cash, turnover, orders and new positions, however many symbols there are,
-since all else is separable: what a symbol is off its share has a kink, so each side of it is two columns, one up to
-the kink and one beyond; the same goes for what a bucket is off its target, at the edge of its band. A fixed cost
-cannot be linear; it is spread over the shares that are expected to be traded, at first the most that may be, then
-those of the last solution (dynamic slope scaling: Kim and Pardalos, "A solution approach to the fixed charge network
-flow problem", 1999), each solved from the basis of the one before. Every solution is a hint for the search.
+What an order costs is convex but for its fixed cost, so of each symbol only a few orders can be best at given prices of
+cash, turnover and the like: the smallest, the largest, and those at a kink. They are the columns, and a symbol may mix
+them as long as its weights add up to at most one. That is the convex hull of its orders, the tightest relaxation there
+is while symbols are looked at one by one (Dantzig and Wolfe, "Decomposition principle for linear programs", 1960).
+Beyond these sums there are one row a bucket and one each for cash, turnover, orders and new positions; a basic solution
+therefore has at most so many fractional symbols, however many there are, and takes milliseconds.
+
+Two more programs settle which symbols are ordered, and leave open how much: those whose weights pass one half, and
+those with any weight. All solutions are hints for the search.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import highspy
 import numpy as np
 
+from portfolio.costs import MINIMUM, PER_SHARE
 from portfolio.rebalance.problem import BEYOND_BAND, OFF_BUCKET, OFF_SHARE, SHORTFALL, Floats, Problem, fee
 
-ROUNDS = 6
 NOTHING = 1e-6
-"""Shares below this are what rounding left of none."""
+"""A weight below this is what rounding left of none."""
 ITERATIONS_A_COLUMN = 20
 """Simplex steps after which a solution is given up: a bound in work, not in seconds, so that it is the same
 everywhere."""
 
 
-class Relaxation:
-    """The linear program of one problem, ready to be solved again with other costs."""
+def solutions(of: Problem) -> Iterator[Floats]:
+    """Signed shares, in fractions: three solutions, fewer where the solver gives up, none if at once."""
+    first = _Program(of, is_settled=False).solve()
+    if first is None:
+        return
+    yield first.shares
+    for least in (1 / 2, NOTHING):
+        nothing, kept = np.zeros(of.size), np.flatnonzero(first.weights > least)
+        settled = _Program(of.around(nothing, kept), is_settled=True).solve() if len(kept) else None
+        if settled is not None:
+            nothing[kept] = settled.shares
+            yield nothing
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._slope = np.concatenate([-problem.last, problem.last, -problem.last, problem.last]) * OFF_SHARE
-        self._most = np.concatenate([problem.buy.most, problem.sell.most])
-        self._solver = highspy.Highs()  # type: ignore[no-untyped-call]
+
+@dataclass(frozen=True)
+class _Solution:
+    """Signed shares and the sum of the weights of each symbol."""
+
+    shares: Floats
+    weights: Floats
+
+
+class _Program:
+    """The linear program of one problem, in which every symbol is ordered if that `is_settled`."""
+
+    def __init__(self, problem: Problem, *, is_settled: bool) -> None:
+        self._problem, self._is_settled = problem, is_settled
+        points = np.sort(_points(problem), axis=0)
+        is_new = points != 0
+        is_new[1:] &= points[1:] != points[:-1]
+        kept, self._symbol = np.nonzero(is_new)
+        self._shares = points[kept, self._symbol]
+
+    def solve(self) -> _Solution | None:
+        """None where the solver gives up, or there is no solution at all."""
+        solver = highspy.Highs()  # type: ignore[no-untyped-call]
         options: dict[str, bool | int | str] = {
             "output_flag": False,
             "threads": 1,
             "solver": "simplex",
             "presolve": "off",
-            "simplex_iteration_limit": ITERATIONS_A_COLUMN * (4 * problem.size + 4 * len(problem.bucket_gap)),
+            "simplex_iteration_limit": ITERATIONS_A_COLUMN * (self._slacks + len(self._shares)),
         }
         for option, value in options.items():
-            self._solver.setOptionValue(option, value)
-        self._solver.passModel(self._program())
+            solver.setOptionValue(option, value)
+        solver.passModel(self._matrix())
+        solver.run()
+        if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        weights = np.array(solver.getSolution().col_value)[self._slacks :]
+        return _Solution(self._by_symbol(weights * self._shares), self._by_symbol(weights))
 
-    def solutions(self) -> Iterator[Floats]:
-        """Signed shares, in fractions; fewer than `ROUNDS` of them where the solver gives up, none if at once."""
-        expected = self._most
-        for _ in range(ROUNDS):
-            self._solver.run()
-            if self._solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-                return
-            shares = np.array(self._solver.getSolution().col_value)[-4 * self._problem.size :]
-            bought_near, bought_far, sold_near, sold_far = shares.reshape(4, -1)
-            bought, sold = bought_near + bought_far, sold_near + sold_far
-            yield bought - sold
-            traded = np.concatenate([bought, sold])
-            least = np.concatenate([self._problem.buy.least, self._problem.sell.least])
-            expected = np.where(traded > NOTHING, np.maximum(traded, least), expected)
-            columns = np.arange(4 * self._problem.size, dtype=np.int32) + self._slacks
-            self._solver.changeColsCost(len(columns), columns, self._slope + self._spread(expected))
+    def _by_symbol(self, amounts: Floats) -> Floats:
+        sums: Floats = np.bincount(self._symbol, amounts, minlength=self._problem.size).astype(np.float64)
+        return sums
 
     @property
     def _slacks(self) -> int:
+        """Columns before those of orders: each bucket above and below target, within its band and beyond; cash."""
         return 4 * len(self._problem.bucket_gap) + 1
 
-    def _spread(self, expected: Floats) -> Floats:
-        """Commission and order penalty, a share, if as many are traded as expected."""
-        some = np.maximum(expected, 1)
-        price = np.concatenate([self._problem.buy.price, self._problem.sell.price])
-        fees = fee(some, some * price)
-        return self._four((self._problem.order_penalty + fees) / some)
-
-    def _four(self, sides: Floats) -> Floats:
-        """An array over both sides of every symbol as one over their two columns each."""
-        bought, sold = np.split(sides, 2)
-        return np.concatenate([bought, bought, sold, sold])
-
-    def _program(self) -> highspy.HighsLp:
+    def _matrix(self) -> highspy.HighsLp:
         """The matrix by hand, in compressed columns: through a modelling layer it takes longer than to solve."""
-        of, buckets = self._problem, len(self._problem.bucket_gap)
+        of, symbol, buckets = self._problem, self._symbol, len(self._problem.bucket_gap)
+        bought, sold = np.maximum(self._shares, 0), np.maximum(-self._shares, 0)
+        paid, received = bought * of.buy.price[symbol], sold * of.sell.price[symbol]
+        fees, moved = fee(bought + sold, paid + received), self._shares * of.last[symbol]
+        gap, one = of.gap[symbol], np.ones(len(symbol))
+        columns = [moved, received - paid - fees, paid + received, one, (bought > 0) & of.is_new[symbol], one]
+        rows = [of.bucket[symbol], *(np.full(len(symbol), buckets + row) for row in range(4))]
+        rows.append(buckets + 4 + symbol)
+        off_share = OFF_SHARE * (np.abs(gap + moved) - np.abs(gap))
         far, infinite = OFF_BUCKET + BEYOND_BAND, highspy.kHighsInf
-        near = np.clip(np.concatenate([-of.gap, of.gap]) / np.tile(of.last, 2), 0, self._most)
-        bought_near, sold_near = np.split(near, 2)
-        bought_far, sold_far = np.split(self._most - near, 2)
-        upper = np.concatenate([bought_near, bought_far, sold_near, sold_far])
-        price = self._four(np.concatenate([of.buy.price, of.sell.price]))
-        sign = np.repeat([1.0, 1.0, -1.0, -1.0], of.size)
-        part_of_order = 1 / np.maximum(self._four(self._most), 1)
-        new = np.tile(of.is_new, 4) & (sign > 0)
-        coefficients = [sign * np.tile(of.last, 4), -sign * price, price, part_of_order, part_of_order * new]
-        rows = [np.tile(of.bucket, 4), *(np.full(4 * of.size, buckets + row) for row in range(4))]
         return _linear_program(
             cost=np.concatenate(
+                [np.tile([OFF_BUCKET, OFF_BUCKET, far, far], buckets), [SHORTFALL], off_share + fees + of.order_penalty]
+            ),
+            upper=np.concatenate(
+                [np.tile([of.band, of.band, infinite, infinite], buckets), np.full(1 + len(symbol), infinite)]
+            ),
+            row_lower=np.concatenate(
+                [-of.bucket_gap, [-of.budget.cash], np.full(3, -infinite), np.full(of.size, float(self._is_settled))]
+            ),
+            row_upper=np.concatenate(
                 [
-                    np.tile([OFF_BUCKET, OFF_BUCKET, far, far], buckets),
-                    [SHORTFALL],
-                    self._slope + self._spread(self._most),
+                    -of.bucket_gap,
+                    [infinite, of.budget.turnover, of.budget.orders, of.budget.places],
+                    np.ones(of.size),
                 ]
             ),
-            upper=np.concatenate([np.tile([of.band, of.band, infinite, infinite], buckets), [infinite], upper]),
-            row_lower=np.concatenate([-of.bucket_gap, [-of.budget.cash], np.full(3, -infinite)]),
-            row_upper=np.concatenate(
-                [-of.bucket_gap, [infinite, of.budget.turnover, of.budget.orders, of.budget.places]]
-            ),
-            entries=[1] * self._slacks + [5] * (4 * of.size),
+            entries=[1] * self._slacks + [len(columns)] * len(symbol),
             rows=np.concatenate([np.repeat(np.arange(buckets), 4), [buckets], np.column_stack(rows).ravel()]),
-            values=np.concatenate(
-                [np.tile([-1.0, 1.0, -1.0, 1.0], buckets), [1.0], np.column_stack(coefficients).ravel()]
-            ),
+            values=np.concatenate([np.tile([-1.0, 1.0, -1.0, 1.0], buckets), [1.0], np.column_stack(columns).ravel()]),
         )
+
+
+def _points(of: Problem) -> Floats:
+    """Signed shares of orders that may be best: an array of points by symbols, with 0 where there is no such order."""
+    whole_share = -of.gap / of.last
+    points: list[Floats] = []
+    for sign, side in ((1, of.buy), (-1, of.sell)):
+        to_share = np.maximum(sign * whole_share, 0)
+        dearer = np.full(of.size, float(MINIMUM / PER_SHARE))
+        wanted = (side.least, np.floor(to_share), np.ceil(to_share), dearer, side.most)
+        points += [sign * np.clip(shares, side.least, side.most) for shares in wanted]
+    return np.stack(points)
 
 
 def _linear_program(
