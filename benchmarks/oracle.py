@@ -178,6 +178,13 @@ class _Program:
         for sign in (1, -1):
             self._row({"off_share": one, "bought": -sign * of.last, "sold": sign * of.last}, least=sign * of.gap)
             self._row({"off_bucket": each, "bought": -sign * member, "sold": sign * member}, least=sign * of.bucket_gap)
+            # Without an order all of its gap is left. That is true as it is, but not in fractions of an order.
+            order = "buys" if sign < 0 else "sells"
+            to_share = np.maximum(sign * of.gap, 0)
+            self._row(
+                {"off_share": one, "bought": sign * of.last, "sold": -sign * of.last, order: 2 * to_share},
+                least=to_share,
+            )
         self._row({"beyond_band": each, "off_bucket": -each}, least=-of.band)
 
     def _state_budget(self) -> None:

@@ -7,11 +7,11 @@ never zero, never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -261,6 +261,9 @@ class DataCheck(Fact):
     why: str
 
 
+Row = TypeVar("Row", Position, BrokerOrder, "ApprovedOrder")
+
+
 class PortfolioSnapshot(Fact):
     """Everything the run decides on, as read at `as_of`: the account, its market, and whether both can be trusted."""
 
@@ -281,17 +284,18 @@ class PortfolioSnapshot(Fact):
     def fit_to_trade(self) -> bool:
         return all(check.passed for check in self.data_quality if check.required)
 
-    def is_in(self, symbol: str, row: Position | BrokerOrder | ApprovedOrder) -> bool:
-        """Whether `row` is about `symbol`: the same ticker however it is spelt, or the same contract."""
-        contract = self.contracts.get(symbol)
-        return ticker(row.symbol) == ticker(symbol) or (contract is not None and row.conid == contract.conid)
+    def rows_in(self, symbol: str, rows: Iterable[Row]) -> tuple[Row, ...]:
+        """Those of `rows` that are about `symbol`: the same ticker however it is spelt, or the same contract."""
+        wanted, contract = ticker(symbol), self.contracts.get(symbol)
+        conid = contract.conid if contract else None
+        return tuple(row for row in rows if row.conid == conid or ticker(row.symbol) == wanted)
 
     def positions_in(self, symbol: str) -> tuple[Position, ...]:
         """What is held of `symbol`; more than one where the broker's rows do not agree on what it is."""
-        return tuple(held for held in self.positions if held.quantity != 0 and self.is_in(symbol, held))
+        return tuple(held for held in self.rows_in(symbol, self.positions) if held.quantity != 0)
 
     def open_orders_in(self, symbol: str) -> tuple[BrokerOrder, ...]:
-        return tuple(order for order in self.open_orders if self.is_in(symbol, order))
+        return self.rows_in(symbol, self.open_orders)
 
     def held(self, symbol: str) -> Decimal:
         """Shares of `symbol` held, 0 if none."""

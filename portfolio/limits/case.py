@@ -89,7 +89,7 @@ class Case:
         return tuple(order for order in self.same_symbol(self.batch) if order.side is side)
 
     def same_symbol(self, orders: tuple[ApprovedOrder, ...]) -> tuple[ApprovedOrder, ...]:
-        return tuple(order for order in orders if self.snapshot.is_in(self.trade.symbol, order))
+        return self.snapshot.rows_in(self.trade.symbol, orders)
 
     def opposite_trades(self) -> tuple[PastTrade, ...]:
         wanted, side = ticker(self.trade.symbol), self.trade.side

@@ -68,7 +68,7 @@ def test_open_orders_are_found_by_contract_too() -> None:
     snapshot = make_snapshot(open_orders=(order,))
     assert snapshot.open_orders_in("SPY") == (order,)
     assert snapshot.open_orders_in("VTI") == ()
-    assert not SNAPSHOT.is_in("UNKNOWN", order)
+    assert SNAPSHOT.rows_in("UNKNOWN", [order]) == ()
 
 
 def test_an_order_that_has_filled_more_than_it_was_for_promises_nothing() -> None:
