@@ -85,6 +85,12 @@ def test_a_winner_is_not_shaved_every_morning() -> None:
     assert exits(account(167, Decimal(130)), TAKES_PROFIT) == [("SPY", 13)]
 
 
+def test_weights_say_how_far_a_winner_is_trimmed() -> None:
+    """Half of Core is to be SPY: 30,000 of the 39,000 USD stay."""
+    weighted = CORE.model_copy(update={"take_profit": 30.0, "weights": {"SPY": 2.0, "VTI": 1.0, "VOO": 1.0}})
+    assert exits(account(300, Decimal(130)), make_settings(trading_rules=(weighted, GROWTH))) == [("SPY", 69)]
+
+
 def test_a_take_profit_without_a_surplus_sells_nothing() -> None:
     assert exits(account(100, Decimal(190)), TAKES_PROFIT) == []
 
