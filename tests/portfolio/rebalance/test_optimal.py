@@ -110,3 +110,11 @@ def test_numbers_that_cannot_be_true_are_not_given_to_the_solver(wrong: float) -
     assert not is_sane(replace(of, gap=np.array([1.0, wrong, 1.0])))
     assert not is_sane(replace(of, budget=replace(of.budget, cash=wrong)))
     assert not is_sane(replace(of, last=np.array([1.0, -1.0, 1.0])))
+
+
+def test_where_the_relaxation_has_no_solution_the_greedy_choice_is_left_and_said_to_be() -> None:
+    of = small_problem(0, 3)
+    assert not solve(of).failed
+    found = solve(replace(of, budget=replace(of.budget, turnover=-1.0)))
+    assert found.failed
+    assert [choice.tolist() for choice in found.choices] == [[0, 0, 0]]
