@@ -351,7 +351,7 @@ async def test_a_purchase_that_counts_on_a_sale_is_not_sent_when_the_sale_does_n
         brokers.append(NobodyBuysFromUs(inner))
         return brokers[-1]
 
-    record = await run_once(faulty=faulty, min_cash=10.0, fill_timeout_seconds=1)
+    record = await run_once(faulty=faulty, min_cash=10.0, max_portfolio_change=20.0, fill_timeout_seconds=1)
     sides = [verdict.side for verdict in record.verdicts if verdict.passed]
     assert sides.count(Side.BUY) > 0
     assert brokers[0].placed == sides.count(Side.SELL) > 0
@@ -362,7 +362,7 @@ async def test_a_purchase_that_counts_on_a_sale_is_not_sent_when_the_sale_does_n
 
 
 async def test_with_the_sales_filled_the_same_purchases_are_made(run_once: RunOnce) -> None:
-    record = await run_once(min_cash=10.0)
+    record = await run_once(min_cash=10.0, max_portfolio_change=20.0)
     assert {order.side for order in record.orders} == {Side.SELL, Side.BUY}
     assert {order.status for order in record.orders} == {OrderStatus.FILLED}
     assert record.reflection is not None
