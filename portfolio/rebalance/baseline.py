@@ -15,14 +15,14 @@ from portfolio.percent import share_of
 from portfolio.rebalance.exits import Exits, protective_exits
 from portfolio.rebalance.first_symbol import first_symbol_trades
 from portfolio.rebalance.market import Market, Tradable, open_market
-from portfolio.rebalance.optimal import is_sane, solve
+from portfolio.rebalance.optimal import Found, is_sane, solve
 from portfolio.rebalance.problem import Budget, Floats, Problem, problem
 
 SOURCE = "rules"
 
 
 @dataclass(frozen=True)
-class _Rebalancing:
+class Rebalancing:
     """Discretionary trades, and what there is to say about them."""
 
     trades: tuple[ProposedTrade, ...] = ()
@@ -39,10 +39,10 @@ def baseline_plan(snapshot: PortfolioSnapshot, settings: Settings, day: TradingD
     exits = protective_exits(snapshot, settings, day)
     table = drift_table(snapshot, settings)
     is_due = bool(exits.trades) or any(bucket.is_outside(settings.rebalance_threshold) for bucket in table.buckets)
-    rebalancing = _Rebalancing()
+    rebalancing = Rebalancing()
     if is_due:
         if settings.rebalance_method == "first_symbol":
-            rebalancing = _Rebalancing(first_symbol_trades(snapshot, settings, table, exits.symbols))
+            rebalancing = Rebalancing(first_symbol_trades(snapshot, settings, table, exits.symbols))
         else:
             rebalancing = _optimal(snapshot, settings, day, exits)
     trades = (*exits.trades, *rebalancing.trades)
@@ -96,14 +96,26 @@ def _free_cash(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay,
     return free + sum((cash_change(order) for order in orders), ZERO) - least
 
 
-def _optimal(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits) -> _Rebalancing:
+def _optimal(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits) -> Rebalancing:
     posed = pose(snapshot, settings, day, exits)
     notes = posed.market.frozen
     if posed.problem.size == 0:
-        return _Rebalancing(notes=notes)
+        return Rebalancing(notes=notes)
     if not is_sane(posed.problem):
-        return _Rebalancing(notes=(*notes, "Prices or amounts are not to be believed; nothing was rebalanced."))
-    found = solve(posed.problem)
+        return Rebalancing(notes=(*notes, "Prices or amounts are not to be believed; nothing was rebalanced."))
+    return best_kept(solve(posed.problem), posed, exits, snapshot, settings, day)
+
+
+def best_kept(
+    found: Found,
+    posed: Posed,
+    exits: Exits,
+    snapshot: PortfolioSnapshot,
+    settings: Settings,
+    day: TradingDay,
+) -> Rebalancing:
+    """The first choice that, beside the exits, keeps every rule of the guard in exact decimals; none if none does."""
+    notes = posed.market.frozen
     if found.failed:
         notes = (*notes, "The solver gave no answer; this is the greedy plan.")
     dropped: tuple[str, ...] = ()
@@ -112,10 +124,10 @@ def _optimal(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, e
         plan = TradePlan(source=SOURCE, trades=(*exits.trades, *trades))
         refused = first_refusal(plan, snapshot, settings, day)
         if refused is None:
-            return _Rebalancing(trades, (*notes, *dropped))
+            return Rebalancing(trades, (*notes, *dropped))
         why = f"A better plan was dropped, since the guard would refuse it on {refused.rule}: {refused.why}."
         dropped = dropped or (why,)
-    return _Rebalancing(notes=(*notes, *dropped, "No plan kept every limit; nothing was rebalanced."))
+    return Rebalancing(notes=(*notes, *dropped, "No plan kept every limit; nothing was rebalanced."))
 
 
 def _trades(choice: Floats, posed: Posed, settings: Settings) -> Iterator[ProposedTrade]:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from portfolio.models import PortfolioSnapshot, Side
 from portfolio.rebalance import baseline_plan
+from portfolio.rebalance.baseline import Rebalancing, best_kept, pose
+from portfolio.rebalance.exits import Exits
+from portfolio.rebalance.optimal import Found
 from tests.portfolio.cases import CORE, DAY, GROWTH, SETTINGS, make_settings, make_snapshot, open_order, position, quote
 
 
@@ -80,3 +85,27 @@ def test_an_account_worth_nothing_is_left_alone() -> None:
     plan = baseline_plan(heavy_in_core(cash=Decimal(-100_000)), SETTINGS, DAY)
     assert plan.trades == ()
     assert "worth nothing" in plan.summary
+
+
+def offered(*choices: dict[str, int], failed: bool = False) -> Rebalancing:
+    """What is made of choices of a solver that cannot be trusted."""
+    snapshot, exits = heavy_in_core(), Exits((), ())
+    posed = pose(snapshot, SETTINGS, DAY, exits)
+    symbols = [one.symbol for one in posed.market.tradable]
+    arrays = [np.array([float(choice.get(symbol, 0)) for symbol in symbols]) for choice in choices]
+    return best_kept(Found(arrays, failed), posed, exits, snapshot, SETTINGS, DAY)
+
+
+def test_a_choice_that_the_guard_would_refuse_gives_way_to_the_next_and_the_plan_says_so() -> None:
+    kept = offered({"AAPL": 11}, {"SPY": -1_000}, {"AAPL": 10})
+    assert [(trade.side, trade.quantity, trade.symbol) for trade in kept.trades] == [(Side.BUY, 10, "AAPL")]
+    assert [note.split(":")[0] for note in kept.notes] == [
+        "A better plan was dropped, since the guard would refuse it on risk_threshold"
+    ]
+
+
+def test_where_no_choice_keeps_the_limits_nothing_is_rebalanced_and_the_plan_says_so() -> None:
+    kept = offered({"AAPL": 11}, {"SPY": -1_000}, failed=True)
+    assert kept.trades == ()
+    assert kept.notes[0] == "The solver gave no answer; this is the greedy plan."
+    assert kept.notes[-1] == "No plan kept every limit; nothing was rebalanced."
