@@ -57,7 +57,7 @@ def sense_screen(state: State, settings: Settings) -> RenderableType:
     parts.append(_drift_table(drift, settings.rebalance_threshold))
     parts.extend(_odd_holding(odd) for odd in drift.odd_holdings)
     parts.extend(
-        Text(f"{'!' if check.required else '-'} {check.why}", style="red" if check.required else "yellow")
+        _point(check.why, "!", "red") if check.required else _point(check.why)
         for check in snapshot.data_quality
         if not check.passed
     )
@@ -117,9 +117,9 @@ def _gain(price: Decimal | None, cost: Decimal) -> str:
     return f"[{'green' if gain >= 0 else 'red'}]{gain:+.1f} %[/]"
 
 
-def _odd_holding(odd: OddHolding) -> Text:
+def _odd_holding(odd: OddHolding) -> Table:
     worth = "its value in USD is not known" if odd.value is None else f"worth {money(odd.value)}"
-    return Text(f"- {odd.symbol}: {odd.quantity:f} shares, {odd.oddity.value}, {worth}", style="yellow")
+    return _point(f"{odd.symbol}: {odd.quantity:f} shares, {odd.oddity.value}, {worth}")
 
 
 def _drift_table(table: DriftTable, threshold: float, before: DriftTable | None = None) -> Table:
@@ -133,7 +133,7 @@ def _drift_table(table: DriftTable, threshold: float, before: DriftTable | None 
         shown.add_row(
             escape(bucket.name),
             f"{bucket.value:,.2f}",
-            f"{bucket.weight:.1f} %",
+            "-" if bucket.unvalued else f"{bucket.weight:.1f} %",
             f"{bucket.target:g} %",
             *([] if before is None else [_drift(then, threshold)]),
             _drift(bucket, threshold),
@@ -186,9 +186,16 @@ def _worth(trade: ProposedTrade, snapshot: PortfolioSnapshot) -> str:
 
 
 def _notes(plan: TradePlan) -> Iterator[RenderableType]:
-    yield from (Text(f"- {note}", style="yellow") for note in plan.notes[:MOST_NOTES])
+    yield from (_point(note) for note in plan.notes[:MOST_NOTES])
     if len(plan.notes) > MOST_NOTES:
-        yield Text(f"- and {len(plan.notes) - MOST_NOTES} more, all in the record (--json)", style="yellow")
+        yield _point(f"and {len(plan.notes) - MOST_NOTES} more, all in the record (--json)")
+
+
+def _point(words: str, mark: str = "-", style: str = "yellow") -> Table:
+    """One point of a list, its later lines indented like its first."""
+    point = Table.grid(padding=(0, 1, 0, 0))
+    point.add_row(Text(mark, style=style), Text(words, style=style))
+    return point
 
 
 def _trade_words(side: Side, quantity: int, symbol: str) -> Text:

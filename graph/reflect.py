@@ -20,7 +20,7 @@ from graph.record import Lesson, Reflection
 from graph.sense import read_snapshot
 from graph.state import Context, State
 from portfolio.costs import to_cents
-from portfolio.drift import drift_table
+from portfolio.drift import BucketDrift, drift_table
 from portfolio.models import OrderRecord, OrderStatus, PortfolioSnapshot
 
 
@@ -95,15 +95,17 @@ def _traded(order: OrderRecord) -> Decimal:
 
 
 def _drift(snapshot: PortfolioSnapshot | None, settings: Settings) -> dict[str, float]:
-    if snapshot is None:
-        return {}
-    return {bucket.name: round(bucket.drift, 2) for bucket in drift_table(snapshot, settings).buckets}
+    return {bucket.name: round(bucket.drift, 2) for bucket in _buckets(snapshot, settings)}
 
 
 def _allocations(snapshot: PortfolioSnapshot | None, settings: Settings) -> dict[str, float]:
-    if snapshot is None:
-        return {}
-    return {bucket.name: round(bucket.weight, 2) for bucket in drift_table(snapshot, settings).buckets}
+    return {bucket.name: round(bucket.weight, 2) for bucket in _buckets(snapshot, settings)}
+
+
+def _buckets(snapshot: PortfolioSnapshot | None, settings: Settings) -> list[BucketDrift]:
+    """Those of known value."""
+    buckets = drift_table(snapshot, settings).buckets if snapshot else ()
+    return [bucket for bucket in buckets if not bucket.unvalued]
 
 
 def _lessons(state: State, before: dict[str, float], after: dict[str, float]) -> tuple[str, ...]:
@@ -122,7 +124,8 @@ def _lessons(state: State, before: dict[str, float], after: dict[str, float]) ->
     if orders:
         lessons.append(f"Filled {len(filled)} of {len(orders)} orders.")
         lessons.extend(f"{order.symbol}: {order.message}" for order in orders if order not in filled and order.message)
-        lessons.append(f"Total drift went from {_total(before):.1f} to {_total(after):.1f} points.")
+        then, now = ({name: drift[name] for name in before.keys() & after.keys()} for drift in (before, after))
+        lessons.append(f"Total drift went from {_total(then):.1f} to {_total(now):.1f} points.")
     return tuple(lessons)
 
 

@@ -78,8 +78,8 @@ class DriftTable(Fact):
 
     @property
     def total(self) -> float:
-        """Drift of all buckets together, signs aside, in % points."""
-        return sum(abs(bucket.drift) for bucket in self.buckets)
+        """Drift of all buckets of known value together, signs aside, in % points."""
+        return sum(abs(bucket.drift) for bucket in self.buckets if not bucket.unvalued)
 
 
 def weight_of(value: Decimal, net_liquidation: Decimal) -> float:

@@ -158,8 +158,7 @@ def _summary(before: DriftTable, after: DriftTable, trades: Sequence[ProposedTra
     if not trades:
         return f"{words}, but no order that the limits allow would bring them closer."
     exits = sum(trade.protective for trade in trades)
-    count = f"{len(trades)} order{'' if len(trades) == 1 else 's'}"
-    protective = f", {exits} of them protective," if exits else ""
-    return (
-        f"{words}; {count}{protective} would take the total drift from {before.total:.1f} to {after.total:.1f} points."
-    )
+    kind = "protective order" if exits == len(trades) else "order"
+    count = f"{len(trades)} {kind}{'' if len(trades) == 1 else 's'}"
+    some = f", {exits} of them protective," if 0 < exits < len(trades) else ""
+    return f"{words}; {count}{some} would take the total drift from {before.total:.1f} to {after.total:.1f} points."

@@ -91,3 +91,10 @@ def test_the_table_after_some_trades_moves_value_between_the_buckets_and_the_cas
 def test_a_trade_without_a_last_price_leaves_its_bucket_of_unknown_value() -> None:
     snapshot = make_snapshot(quotes={"SPY": SNAPSHOT.quotes["SPY"].model_copy(update={"last": None})})
     assert drift_after(snapshot, SETTINGS, [trade("SPY", Side.SELL, 1)]).buckets[0].unvalued == ("SPY",)
+
+
+def test_a_bucket_of_unknown_value_adds_nothing_to_the_total() -> None:
+    """It is not as far off target as the part of it that is known would make it look."""
+    table = drift_table(make_snapshot(positions=[position("SPY", 10, None), position("AAPL", 254)]), SETTINGS)
+    assert [bucket.is_outside(1) for bucket in table.buckets] == [False, True]
+    assert table.total == pytest.approx(abs(table.buckets[1].drift))
