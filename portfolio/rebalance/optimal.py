@@ -29,8 +29,8 @@ from portfolio.rebalance.search import PAIR, Search, allowed
 
 DESCENT_EFFORT = 4_000_000
 """Points priced by single moves, a bound that only hostile problems meet."""
-DEEP_EFFORT = 200_000
-"""Points priced by chains: some 20 ms of one core."""
+DEEP_EFFORT = 150_000
+"""Points priced by chains: some 15 ms of one core."""
 IMPROVED = 3
 """Ends of descents that pairs of moves are tried on; longer chains are kept for the best of them."""
 LONGEST_CHAIN = 5
