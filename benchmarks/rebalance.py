@@ -184,7 +184,7 @@ def _plan(account: Sample, orders: Orders) -> Plan:
         ProposedTrade(symbol=symbol, side=Side.BUY if shares > 0 else Side.SELL, quantity=abs(shares), reason="")
         for symbol, shares in orders.items()
     ]
-    net, values = snapshot.summary.net_liquidation, values_by_ticker(snapshot.positions)
+    net, values = snapshot.summary.net_liquidation, values_by_ticker(snapshot)
     fees = off = ZERO
     for rule in settings.rules:
         for symbol in rule.symbols:

@@ -147,14 +147,20 @@ def _all_in_dollars(summary: AccountSummary, positions: tuple[Position, ...]) ->
 
 def _marks_agree(positions: tuple[Position, ...], quotes: dict[str, Quote]) -> DataCheck:
     """Quotes against the prices the broker values the positions at: two views of one market."""
+    quoted = {quote.conid: quote.last for quote in quotes.values()}
     apart = [
-        f"{position.symbol} is quoted at {quote.last} and valued at {position.market_price}"
+        f"{position.symbol} is quoted at {last or 'no price'} and valued at {mark}"
         for position in positions
-        if (quote := quotes.get(position.symbol)) and quote.last and position.market_price
-        if in_percent(abs(quote.last - position.market_price), position.market_price) > MOST_MARK_GAP
+        if position.quantity and (mark := position.market_price) is not None
+        if not _agree(last := quoted.get(position.conid), mark)
     ]
     why = "; ".join(apart) or "quotes and positions agree"
     return DataCheck(name="marks_agree", passed=not apart, required=True, why=why)
+
+
+def _agree(last: Decimal | None, mark: Decimal) -> bool:
+    """A mark is a price, so it is above 0; without a last trade there is nothing else to hold it against."""
+    return mark > 0 and (not last or in_percent(abs(last - mark), mark) <= MOST_MARK_GAP)
 
 
 def _everything_quoted(quotes: dict[str, Quote], symbols: list[str]) -> DataCheck:

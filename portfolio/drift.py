@@ -93,12 +93,12 @@ def value_in_dollars(held: Position) -> Decimal | None:
 
 def drift_table(snapshot: PortfolioSnapshot, settings: Settings) -> DriftTable:
     """The account as it stands in `snapshot`."""
-    return _table(snapshot, settings, values_by_ticker(snapshot.positions), snapshot.summary.total_cash)
+    return _table(snapshot, settings, values_by_ticker(snapshot), snapshot.summary.total_cash)
 
 
 def drift_after(snapshot: PortfolioSnapshot, settings: Settings, trades: Iterable[ProposedTrade]) -> DriftTable:
     """The account as it would stand if `trades` filled at the last price, commissions aside."""
-    values, cash = values_by_ticker(snapshot.positions), snapshot.summary.total_cash
+    values, cash = values_by_ticker(snapshot), snapshot.summary.total_cash
     for trade in trades:
         quote = snapshot.quotes.get(trade.symbol)
         price = quote.last if quote else None
@@ -109,12 +109,17 @@ def drift_after(snapshot: PortfolioSnapshot, settings: Settings, trades: Iterabl
     return _table(snapshot, settings, values, cash)
 
 
-def values_by_ticker(positions: Iterable[Position]) -> dict[str, Decimal | None]:
-    """Market value in USD of each ticker held, spelt as the configuration spells it; None where unknown."""
+def values_by_ticker(snapshot: PortfolioSnapshot) -> dict[str, Decimal | None]:
+    """Market value in USD of each ticker held, spelt as the configuration spells it; None where unknown.
+
+    The contract says which ticker a holding is, whatever the broker calls it; its name only where no symbol is
+    resolved to that contract.
+    """
+    named = {contract.conid: symbol for symbol, contract in reversed(snapshot.contracts.items())}
     parts: dict[str, list[Decimal | None]] = defaultdict(list)
-    for held in positions:
+    for held in snapshot.positions:
         if held.quantity != 0:
-            parts[ticker(held.symbol)].append(value_in_dollars(held))
+            parts[ticker(named.get(held.conid, held.symbol))].append(value_in_dollars(held))
     return {symbol: _sum_if_known(values) for symbol, values in parts.items()}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from config.rules import ticker
 from config.settings import TradingRule
 from portfolio.limits.case import Case, answer, exempt, not_evaluated, shown
 from portfolio.models import Check, Position, Side
@@ -16,15 +15,15 @@ from portfolio.percent import exact, in_percent, share_of
 
 
 def gain_of(position: Position) -> Decimal | None:
-    """Unrealised gain in % of average cost; None without a price or a cost."""
-    if position.market_price is None or position.average_cost <= 0:
+    """Unrealised gain in % of average cost; None without a price or a cost, which are never 0 or below."""
+    if position.market_price is None or position.market_price <= 0 or position.average_cost <= 0:
         return None
     return in_percent(position.market_price - position.average_cost, position.average_cost)
 
 
-def above_share(position: Position, rule: TradingRule, net_liquidation: Decimal) -> Decimal:
-    """USD the position is worth above what its rule wants of it; below 0 where it is worth less."""
-    share = share_of(net_liquidation, rule.share_of(ticker(position.symbol)))
+def above_share(symbol: str, position: Position, rule: TradingRule, net_liquidation: Decimal) -> Decimal:
+    """USD the position in `symbol` is worth above what its rule wants of it; below 0 where it is worth less."""
+    share = share_of(net_liquidation, rule.share_of(symbol))
     return position.quantity * (position.market_price or Decimal(0)) - share
 
 
@@ -47,7 +46,7 @@ def protective_exit(case: Case) -> Check:
     if rule.take_profit is not None and gain >= exact(rule.take_profit):
         limit = exact(rule.take_profit)
         left = position.model_copy(update={"quantity": position.quantity - case.trade.quantity})
-        lack = -above_share(left, rule, case.net_liquidation)
+        lack = -above_share(case.trade.symbol, left, rule, case.net_liquidation)
         why = f"it would leave {case.trade.symbol} {lack:.2f} USD below its share of {rule.name}"
         return answer("protective_exit", limit, shown(gain, limit), "%", passed=lack <= 0, why=why)
     if rule.stop_loss is not None and gain <= exact(rule.stop_loss):

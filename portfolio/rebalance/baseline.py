@@ -14,11 +14,13 @@ from portfolio.models import PortfolioSnapshot, ProposedTrade, Side, TradePlan
 from portfolio.percent import share_of
 from portfolio.rebalance.exits import Exits, protective_exits
 from portfolio.rebalance.first_symbol import first_symbol_trades
-from portfolio.rebalance.market import Market, Tradable, open_market
+from portfolio.rebalance.market import DOWN, Market, Tradable, open_market
 from portfolio.rebalance.optimal import Found, is_sane, solve
 from portfolio.rebalance.problem import Budget, Floats, Problem, problem
 
 SOURCE = "rules"
+SMALLEST_TICK = Decimal("0.0001")
+"""USD a share, of stocks below one dollar."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,8 @@ def baseline_plan(snapshot: PortfolioSnapshot, settings: Settings, day: TradingD
     is_due = bool(exits.trades) or any(bucket.is_outside(settings.rebalance_threshold) for bucket in table.buckets)
     rebalancing = Rebalancing()
     if is_due:
-        if settings.rebalance_method == "first_symbol":
-            rebalancing = Rebalancing(first_symbol_trades(snapshot, settings, table, exits.symbols))
-        else:
-            rebalancing = _optimal(snapshot, settings, day, exits)
+        method = _first_symbol if settings.rebalance_method == "first_symbol" else _optimal
+        rebalancing = method(snapshot, settings, day, exits)
     trades = (*exits.trades, *rebalancing.trades)
     return TradePlan(
         source=SOURCE,
@@ -72,8 +72,8 @@ def pose(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits
     bought = {order.conid for order in day.unresolved if order.side is Side.BUY}
     places = settings.max_positions - len(contracts_held(snapshot) | bought)
     budget = Budget(
-        cash=float(free or ZERO),
-        turnover=float(share_of(net, settings.max_portfolio_change)),
+        cash=float(_floor(free or ZERO)),
+        turnover=float(_floor(share_of(net, settings.max_portfolio_change))),
         orders=max(settings.max_orders_per_day - day.orders_sent - len(exits.trades), 0),
         places=max(places, 0),
     )
@@ -85,6 +85,11 @@ def pose(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits
     return Posed(posed, market, after_exits)
 
 
+def _floor(amount: Decimal) -> Decimal:
+    """`amount` USD down to what traded values are multiples of, so that no tolerance of floats lies across it."""
+    return DOWN.quantize(amount, SMALLEST_TICK)
+
+
 def _free_cash(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits) -> Decimal | None:
     """Cash above `min_cash` once the exits are filled at their limits, in USD; None where nobody can tell."""
     free = free_cash(snapshot, day.unresolved)
@@ -94,6 +99,14 @@ def _free_cash(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay,
     orders = [order for trade in exits.trades if (order := batch.draft(trade))]
     least = share_of(snapshot.summary.net_liquidation, settings.min_cash)
     return free + sum((cash_change(order) for order in orders), ZERO) - least
+
+
+def _first_symbol(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits) -> Rebalancing:
+    """No order is too small for this method."""
+    settings = settings.model_copy(update={"min_order_value": ZERO})
+    buckets = drift_after(snapshot, settings, exits.trades).buckets
+    market = open_market(snapshot, settings, day, buckets, exits.symbols)
+    return Rebalancing(first_symbol_trades(snapshot, settings, day, market, buckets, exits.trades), market.frozen)
 
 
 def _optimal(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits) -> Rebalancing:

@@ -24,17 +24,14 @@ class Exits:
 
     trades: tuple[ProposedTrade, ...]
     notes: tuple[str, ...]
-
-    @property
-    def symbols(self) -> frozenset[str]:
-        return frozenset(trade.symbol for trade in self.trades)
+    symbols: frozenset[str]
+    """Those with an exit that is due, whether it can be made or not: they are not to be bought."""
 
 
 @dataclass(frozen=True)
 class _Due:
-    """An exit that the prices ask for: so many shares of one position, and why."""
+    """An exit that the prices ask for: so many shares, and why."""
 
-    position: Position
     quantity: int
     reason: str
 
@@ -44,46 +41,60 @@ def protective_exits(snapshot: PortfolioSnapshot, settings: Settings, day: Tradi
     rows = Rows(snapshot)
     trades: list[ProposedTrade] = []
     notes: list[str] = []
+    symbols: set[str] = set()
+    sold: set[int] = set()
     for rule in settings.rules:
         for symbol in rule.symbols:
             about = rows.about(symbol)
             held = about.positions_in(symbol)
-            due = _due(held[0], rule, settings, snapshot.summary.net_liquidation) if len(held) == 1 else None
-            if due is None:
+            dues = [due for row in held if (due := _due(symbol, row, rule, settings, about)) is not None]
+            if not dues:
                 continue
-            found = _slice(due, symbol, about, settings, day)
+            symbols.add(symbol)
+            found = _slice(dues[0], symbol, about, settings, day) if len(held) == 1 else _doubt(dues[0], len(held))
             if isinstance(found, str):
                 notes.append(found)
-                continue
-            trades.append(found)
-            if found.quantity < due.quantity:
-                notes.append(
-                    f"{symbol}: {found.quantity} of {due.quantity} shares are sold now and the rest in later runs, "
-                    f"since an order may be worth at most max_trade_value, {settings.max_trade_value:,.2f} USD."
-                )
+            elif held[0].conid in sold:
+                notes.append(f"{dues[0].reason}; it is the same contract as another symbol, and not sold twice.")
+            else:
+                sold.add(held[0].conid)
+                trades.append(found)
+                if found.quantity < dues[0].quantity:
+                    notes.append(_in_slices(found, dues[0], settings))
     most = max(settings.max_orders_per_day - day.orders_sent, 0)
     notes += [f"{late.symbol}: its exit waits, since max_orders_per_day is reached." for late in trades[most:]]
-    return Exits(tuple(trades[:most]), tuple(notes))
+    return Exits(tuple(trades[:most]), tuple(notes), frozenset(symbols))
 
 
-def _due(held: Position, rule: TradingRule, settings: Settings, net: Decimal) -> _Due | None:
+def _doubt(due: _Due, rows: int) -> str:
+    return f"{due.reason}; it is not sold, since the broker shows it as {rows} positions."
+
+
+def _in_slices(first: ProposedTrade, due: _Due, settings: Settings) -> str:
+    return (
+        f"{first.symbol}: {first.quantity} of {due.quantity} shares are sold now and the rest in later runs, "
+        f"since an order may be worth at most max_trade_value, {settings.max_trade_value:,.2f} USD."
+    )
+
+
+def _due(
+    symbol: str, held: Position, rule: TradingRule, settings: Settings, snapshot: PortfolioSnapshot
+) -> _Due | None:
     gain = gain_of(held)
     if gain is None or held.quantity <= 0:
         return None
     if rule.stop_loss is not None and gain <= exact(rule.stop_loss):
-        reason = (
-            f"{held.symbol} is {gain:+.1f} % from its average cost, at or below its stop_loss of {rule.stop_loss:g} %"
-        )
-        return _Due(held, int(held.quantity), reason) if held.quantity >= 1 else None
+        reason = f"{symbol} is {gain:+.1f} % from its average cost, at or below its stop_loss of {rule.stop_loss:g} %"
+        return _Due(int(held.quantity), reason)
     if rule.take_profit is not None and gain >= exact(rule.take_profit):
-        return _trim(held, rule, settings, net, gain)
+        return _trim(symbol, held, rule, settings, snapshot.summary.net_liquidation)
     return None
 
 
-def _trim(held: Position, rule: TradingRule, settings: Settings, net: Decimal, gain: Decimal) -> _Due | None:
-    price, above = held.market_price, above_share(held, rule, net)
+def _trim(symbol: str, held: Position, rule: TradingRule, settings: Settings, net: Decimal) -> _Due | None:
+    price, gain, above = held.market_price, gain_of(held), above_share(symbol, held, rule, net)
     part_of_band = (
-        share_of(net, rule.share_of(held.symbol)) * exact(settings.rebalance_threshold) / exact(rule.target_allocation)
+        share_of(net, rule.share_of(symbol)) * exact(settings.rebalance_threshold) / exact(rule.target_allocation)
     )
     if price is None or above <= part_of_band:
         return None
@@ -91,16 +102,18 @@ def _trim(held: Position, rule: TradingRule, settings: Settings, net: Decimal, g
     if quantity < 1 or quantity * price < settings.min_order_value:
         return None
     reason = (
-        f"{held.symbol} is {gain:+.1f} % from its average cost, at or above its take_profit of {rule.take_profit:g} %, "
+        f"{symbol} is {gain:+.1f} % from its average cost, at or above its take_profit of {rule.take_profit:g} %, "
         f"and {above:,.2f} USD above its share of {rule.name}"
     )
-    return _Due(held, quantity, reason)
+    return _Due(quantity, reason)
 
 
 def _slice(
     due: _Due, symbol: str, about: PortfolioSnapshot, settings: Settings, day: TradingDay
 ) -> ProposedTrade | str:
     """As much of the exit as one order may be, or why there is none."""
+    if due.quantity < 1:
+        return f"{due.reason}; less than one share of it is left, which cannot be sold."
     quote, contract = about.quotes.get(symbol), about.contracts.get(symbol)
     limit = marketable_limit(Side.SELL, quote, contract, settings.limit_offset) if quote and contract else None
     if limit is None:

@@ -28,6 +28,8 @@ from portfolio.pricing import marketable_limit
 OF_THE_SYMBOL = (contract_resolved, no_open_order, quote_quality)
 OF_THE_SIDE = (price_collar, reversal_cooldown)
 OF_THE_ACCOUNT = (max_daily_loss,)
+LARGEST = 10**12
+"""Shares and USD beyond this are not of this world, and products of them not of any float."""
 NO_LIMIT_PRICE = "there is no limit price on its tick within limit_offset"
 
 DOWN, UP = Context(rounding=ROUND_FLOOR), Context(rounding=ROUND_CEILING)
@@ -105,7 +107,7 @@ def open_market(
     buckets: Sequence[BucketDrift],
     exited: frozenset[str],
 ) -> Market:
-    """What can be traded besides the protective exits, which took the symbols in `exited`.
+    """What can be traded besides the symbols in `exited`, which protective exits are due in.
 
     A bucket that holds something of unknown value is frozen as a whole: nobody can tell how far off target it is.
     """
@@ -116,16 +118,22 @@ def open_market(
     }
     rows, limits = Rows(snapshot), _OrderLimits(snapshot, settings, day, barred)
     tradable: list[Tradable] = []
-    frozen: list[str] = []
+    frozen = [f"Nothing is bought: {barred[Side.BUY]}."] if Side.BUY in barred else []
+    names: dict[int, str] = {}
     for number, (rule, bucket) in enumerate(zip(settings.rules, buckets, strict=True)):
         if bucket.unvalued:
             unknown = ", ".join(bucket.unvalued)
             frozen.append(f"{rule.name}: what {unknown} is worth in USD is not known; the bucket is not traded.")
             continue
         for symbol in rule.symbols:
+            contract = snapshot.contracts.get(symbol)
+            known_as = names.setdefault(contract.conid, symbol) if contract else symbol
             if symbol in exited:
                 continue
-            found = limits.of(symbol, number, rule, rows.about(symbol))
+            if known_as == symbol:
+                found = limits.of(symbol, number, rule, rows.about(symbol))
+            else:
+                found = f"it is the same contract as {known_as}"
             if isinstance(found, str):
                 named = found if found.startswith(symbol) else f"{symbol}: {found}"
                 frozen.append(f"{named}; not traded.")
@@ -162,12 +170,15 @@ class _OrderLimits:
                 rooms[side] = self._room(case, case.limit_price, rule, held)
         if quote is None or quote.last is None or not rooms:
             return refused[Side.BUY]
+        value = sum((value_in_dollars(row) or ZERO for row in about.positions_in(symbol)), ZERO)
+        if max(quote.last, abs(value)) > LARGEST or any(room.most > LARGEST for room in rooms.values()):
+            return "its price or its amounts are not to be believed"
         net = self.snapshot.summary.net_liquidation
         return Tradable(
             symbol=symbol,
             bucket=bucket,
             share=share_of(net, rule.share_of(symbol)),
-            value=sum((value_in_dollars(row) or ZERO for row in about.positions_in(symbol)), ZERO),
+            value=value,
             last=quote.last,
             is_held=held > 0,
             buy=_possible(rooms.get(Side.BUY)),

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from portfolio.rebalance.market import LARGEST
 from portfolio.rebalance.problem import Floats, Problem, cost, within_limits
 from portfolio.rebalance.relaxation import solutions
 from portfolio.rebalance.search import PAIR, Search, allowed
@@ -36,8 +37,6 @@ IMPROVED = 3
 LONGEST_CHAIN = 5
 SHORTLIST = 30
 """Symbols that chains are made of: those traded, then those furthest off their share."""
-LARGEST = 1e13
-"""Prices and amounts beyond this are not of this world, and products of them not of any float."""
 
 
 def is_sane(of: Problem) -> bool:
@@ -45,7 +44,7 @@ def is_sane(of: Problem) -> bool:
     arrays = (of.gap, of.last, of.bucket_gap, of.buy.price, of.buy.most, of.sell.price, of.sell.most)
     amounts = (of.budget.cash, of.budget.turnover)
     return bool(
-        all(np.all(np.abs(values) < LARGEST) for values in (*arrays, amounts))
+        all(np.all(np.abs(values) <= LARGEST) for values in (*arrays, amounts))
         and all(np.all(prices > 0) for prices in (of.last, of.buy.price, of.sell.price))
     )
 

@@ -30,6 +30,8 @@ from portfolio.rebalance.problem import (
     off_target,
 )
 
+LEAST_EFFORT = 1_000
+"""Points that a sweep counts for, however few it prices: it takes the same time."""
 WORTH_A_MOVE = 1e-6
 """USD; what gains less is rounding."""
 PAIR = 2
@@ -111,7 +113,7 @@ class Search:
         """
         rest = _Rest.of(self._problem, choices)
         points = rest.points()
-        self.effort -= points.size
+        self.effort -= max(points.size, LEAST_EFFORT)
         gains = np.where(points == choices[:, None, :], -np.inf, rest.gains(points))
         if free is not None:
             gains = np.where(free[:, None, :], gains, -np.inf)
@@ -177,10 +179,10 @@ class _Rest:
         of = self.problem
         fill_bucket = -self.gap / of.last
         fill_share = np.broadcast_to(-of.gap / of.last, self.gap.shape)
-        price = np.where(fill_bucket > 0, of.buy.price, of.sell.price)
-        with_turnover = np.sign(fill_bucket) * np.floor(np.maximum(self.turnover, 0) / price)
+        left = np.maximum(self.turnover, 0)
+        bought_with, sold_with = np.floor(left / of.buy.price), -np.floor(left / of.sell.price)
         spent = np.floor((self.cash - float(MINIMUM)) / (of.buy.price + float(PER_SHARE)))
-        raised = np.floor((self.cash - float(MINIMUM)) / of.sell.price)
+        raised = np.maximum(np.floor((self.cash - float(MINIMUM)) / of.sell.price), sold_with)
         wanted = np.stack(
             [
                 np.zeros_like(self.shares),
@@ -188,7 +190,7 @@ class _Rest:
                 np.ceil(fill_bucket),
                 np.floor(fill_share),
                 np.ceil(fill_share),
-                with_turnover,
+                np.where(fill_bucket > 0, bought_with, sold_with),
                 np.where(self.cash > 0, spent, raised),
                 self.shares + 1,
                 self.shares - 1,

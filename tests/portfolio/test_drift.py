@@ -34,7 +34,7 @@ def test_a_disabled_rule_has_no_bucket_and_its_symbols_count_as_unassigned() -> 
 def test_a_holding_belongs_to_its_bucket_however_the_broker_spells_it(spelling: str) -> None:
     """Else the bucket looks empty, and the plan buys it a second time."""
     snapshot = make_snapshot(positions=[position(spelling, 100, conid=5)])
-    assert values_by_ticker(snapshot.positions) == {"BRK B": 10_000}
+    assert values_by_ticker(snapshot) == {"BRK B": 10_000}
     assert drift_table(snapshot, SETTINGS).unassigned == 0
 
 

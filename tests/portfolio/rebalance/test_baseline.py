@@ -89,7 +89,7 @@ def test_an_account_worth_nothing_is_left_alone() -> None:
 
 def offered(*choices: dict[str, int], failed: bool = False) -> Rebalancing:
     """What is made of choices of a solver that cannot be trusted."""
-    snapshot, exits = heavy_in_core(), Exits((), ())
+    snapshot, exits = heavy_in_core(), Exits((), (), frozenset())
     posed = pose(snapshot, SETTINGS, DAY, exits)
     symbols = [one.symbol for one in posed.market.tradable]
     arrays = [np.array([float(choice.get(symbol, 0)) for symbol in symbols]) for choice in choices]
