@@ -17,7 +17,25 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from config.rules import ticker
 
-Utc = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+LEAST, MOST = Decimal("1e-40"), Decimal("1e15")
+"""Nothing real is nearer to 0 or further from it, and arithmetic with 28 digits is at home between them."""
+YEARS = range(1970, 9000)
+
+
+def _of_this_world(amount: Decimal) -> Decimal:
+    if amount and not LEAST <= abs(amount) <= MOST:
+        raise ValueError("a number is too large or too small to be true")
+    return amount
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.year not in YEARS:
+        raise ValueError(f"the year {moment.year} is too far away to be true")
+    return moment.astimezone(UTC)
+
+
+Amount = Annotated[Decimal, AfterValidator(_of_this_world)]
+Utc = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Fact(BaseModel):
@@ -75,15 +93,15 @@ class AccountSummary(Fact):
 
     account_id: str
     currency: str
-    net_liquidation: Decimal
-    total_cash: Decimal
-    available_funds: Decimal
-    excess_liquidity: Decimal
-    buying_power: Decimal
-    equity_with_loan: Decimal
-    gross_position_value: Decimal
-    initial_margin: Decimal
-    maintenance_margin: Decimal
+    net_liquidation: Amount
+    total_cash: Amount
+    available_funds: Amount
+    excess_liquidity: Amount
+    buying_power: Amount
+    equity_with_loan: Amount
+    gross_position_value: Amount
+    initial_margin: Amount
+    maintenance_margin: Amount
 
 
 class Position(Fact):
@@ -92,12 +110,12 @@ class Position(Fact):
     account_id: str
     conid: int
     symbol: str
-    quantity: Decimal
-    average_cost: Decimal
-    market_price: Decimal | None
-    market_value: Decimal | None
-    unrealized_pnl: Decimal | None = None
-    realized_pnl: Decimal | None = None
+    quantity: Amount
+    average_cost: Amount
+    market_price: Amount | None
+    market_value: Amount | None
+    unrealized_pnl: Amount | None = None
+    realized_pnl: Amount | None = None
     currency: str = "USD"
     sec_type: str = "STK"
 
@@ -106,22 +124,22 @@ class CashBalance(Fact):
     """One currency line of the ledger."""
 
     currency: str
-    cash: Decimal
-    settled_cash: Decimal
-    stock_market_value: Decimal
-    net_liquidation: Decimal
-    exchange_rate: Decimal = Decimal(1)
+    cash: Amount
+    settled_cash: Amount
+    stock_market_value: Amount
+    net_liquidation: Amount
+    exchange_rate: Amount = Decimal(1)
 
 
 class ProfitAndLoss(Fact):
     """`daily` is the change of net liquidation since the previous session's close, deposits not removed."""
 
     account_id: str
-    daily: Decimal
-    unrealized: Decimal
-    realized: Decimal | None
-    net_liquidation: Decimal
-    market_value: Decimal
+    daily: Amount
+    unrealized: Amount
+    realized: Amount | None
+    net_liquidation: Amount
+    market_value: Amount
 
 
 class Contract(Fact):
@@ -133,7 +151,7 @@ class Contract(Fact):
     exchange: str
     currency: str = "USD"
     name: str = ""
-    min_tick: Decimal = Decimal("0.01")
+    min_tick: Amount = Decimal("0.01")
 
 
 class Quote(Fact):
@@ -141,16 +159,16 @@ class Quote(Fact):
 
     conid: int
     symbol: str
-    bid: Decimal | None = None
-    ask: Decimal | None = None
-    last: Decimal | None = None
-    bid_size: Decimal | None = None
-    ask_size: Decimal | None = None
-    open: Decimal | None = None
-    high: Decimal | None = None
-    low: Decimal | None = None
-    previous_close: Decimal | None = None
-    volume: Decimal | None = None
+    bid: Amount | None = None
+    ask: Amount | None = None
+    last: Amount | None = None
+    bid_size: Amount | None = None
+    ask_size: Amount | None = None
+    open: Amount | None = None
+    high: Amount | None = None
+    low: Amount | None = None
+    previous_close: Amount | None = None
+    volume: Amount | None = None
     as_of: Utc | None = None
 
     @property
@@ -164,11 +182,11 @@ class Bar(Fact):
     """Open, high, low, close and volume of the interval that begins at `start`."""
 
     start: Utc
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal = Decimal(0)
+    open: Amount
+    high: Amount
+    low: Amount
+    close: Amount
+    volume: Amount = Decimal(0)
 
 
 class Session(Fact):
@@ -185,22 +203,22 @@ class ScanRow(Fact):
 
     conid: int
     symbol: str
-    price: Decimal | None = None
-    change: Decimal | None = None
-    change_percent: Decimal | None = None
-    volume: Decimal | None = None
+    price: Amount | None = None
+    change: Amount | None = None
+    change_percent: Amount | None = None
+    volume: Amount | None = None
 
 
 class WhatIf(Fact):
     """A broker's answer to "what if I sent exactly this order": margin and equity after it, in USD."""
 
-    initial_margin_before: Decimal | None = None
-    initial_margin_after: Decimal | None = None
-    maintenance_margin_before: Decimal | None = None
-    maintenance_margin_after: Decimal | None = None
-    equity_before: Decimal | None = None
-    equity_after: Decimal | None = None
-    commission: Decimal | None = None
+    initial_margin_before: Amount | None = None
+    initial_margin_after: Amount | None = None
+    maintenance_margin_before: Amount | None = None
+    maintenance_margin_after: Amount | None = None
+    equity_before: Amount | None = None
+    equity_after: Amount | None = None
+    commission: Amount | None = None
     warning: str | None = None
     error: str | None = None
 
@@ -217,13 +235,13 @@ class BrokerOrder(Fact):
     conid: int
     symbol: str
     side: Side
-    quantity: Decimal
+    quantity: Amount
     order_type: str
-    limit_price: Decimal | None
+    limit_price: Amount | None
     status: OrderStatus
-    filled_quantity: Decimal = Decimal(0)
-    average_price: Decimal | None = None
-    commission: Decimal | None = None
+    filled_quantity: Amount = Decimal(0)
+    average_price: Amount | None = None
+    commission: Amount | None = None
     submitted_at: Utc | None = None
     message: str | None = None
 
@@ -243,9 +261,9 @@ class Execution(Fact):
     conid: int
     symbol: str
     side: Side
-    quantity: Decimal
-    price: Decimal
-    commission: Decimal
+    quantity: Amount
+    price: Amount
+    commission: Amount
     executed_at: Utc
 
 
@@ -338,7 +356,7 @@ class Verdict(Fact):
     symbol: str
     side: Side
     quantity: int
-    limit_price: Decimal | None
+    limit_price: Amount | None
     passed: bool
     checks: tuple[Check, ...]
 
@@ -367,7 +385,7 @@ class ApprovedOrder(Fact):
     symbol: str
     side: Side
     quantity: int = Field(gt=0)
-    limit_price: Decimal = Field(gt=0)
+    limit_price: Amount = Field(gt=0)
 
 
 class OrderRecord(Fact):
@@ -378,9 +396,9 @@ class OrderRecord(Fact):
     symbol: str
     side: Side
     quantity: int
-    limit_price: Decimal
+    limit_price: Amount
     status: OrderStatus
-    filled_quantity: Decimal = Decimal(0)
-    average_price: Decimal | None = None
-    commission: Decimal | None = None
+    filled_quantity: Amount = Decimal(0)
+    average_price: Amount | None = None
+    commission: Amount | None = None
     message: str | None = None

@@ -104,6 +104,14 @@ class QuotesATenth(Recording):
         ]
 
 
+class MarksOfNothing(Recording):
+    """What some brokers say instead of a price they do not have."""
+
+    async def positions(self, account_id: str) -> list[Position]:
+        held = await super().positions(account_id)
+        return [position.model_copy(update={"market_price": Decimal(0)}) for position in held]
+
+
 class NobodyBuysFromUs(Recording):
     """Sales rest in the book at a price that nobody pays."""
 
@@ -220,6 +228,13 @@ async def test_quotes_that_contradict_the_positions_prices_are_not_traded_on(run
     record = await run_once(faulty=QuotesATenth)
     assert record.outcome is Outcome.DATA_UNFIT
     assert "is quoted at" in record.message
+
+
+async def test_a_mark_that_is_no_price_is_not_taken_for_a_loss(run_once: RunOnce) -> None:
+    record = await run_once(faulty=MarksOfNothing)
+    assert record.outcome is Outcome.DATA_UNFIT
+    assert "and valued at 0" in record.message
+    assert record.orders == ()
 
 
 @pytest.mark.parametrize(

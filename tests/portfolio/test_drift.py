@@ -98,3 +98,10 @@ def test_a_bucket_of_unknown_value_adds_nothing_to_the_total() -> None:
     table = drift_table(make_snapshot(positions=[position("SPY", 10, None), position("AAPL", 254)]), SETTINGS)
     assert [bucket.is_outside(1) for bucket in table.buckets] == [False, True]
     assert table.total == pytest.approx(abs(table.buckets[1].drift))
+
+
+def test_a_holding_under_another_name_is_the_symbol_that_is_resolved_to_its_contract() -> None:
+    """Else a renamed share looks sold, and the plan buys it a second time."""
+    snapshot = make_snapshot(positions=[position("SPY OLD", 100, conid=1), position("GONE", 5, conid=99)])
+    assert values_by_ticker(snapshot) == {"SPY": 10_000, "GONE": 500}
+    assert drift_table(snapshot, SETTINGS).unassigned == 500

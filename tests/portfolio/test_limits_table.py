@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from portfolio.limits import RULES, judge
 from portfolio.limits.case import shown
-from portfolio.models import Contract, PortfolioSnapshot, Quote, Side, WhatIf, all_passed
+from portfolio.models import MOST, Contract, PortfolioSnapshot, Quote, Side, WhatIf, all_passed
 from tests.portfolio.cases import DAY, buy, checks_of, make_case, make_snapshot, make_summary, sell, trade
 
-ANY_MONEY = st.decimals(allow_nan=False, allow_infinity=False, places=2)
+ANY_MONEY = st.decimals(-MOST / 2, MOST / 2, allow_nan=False, allow_infinity=False, places=2)
 MAYBE_MONEY = st.none() | ANY_MONEY
 
 

@@ -20,7 +20,9 @@ from tests.portfolio.cases import (
 )
 
 
-@pytest.mark.parametrize("number", ["NaN", "sNaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize(
+    "number", ["NaN", "sNaN", "Infinity", "-Infinity", "1e16", "-1e16", "1e999999", "1e-50", "-1e-10000000"]
+)
 def test_a_price_or_balance_that_is_no_number_never_becomes_a_fact(number: str) -> None:
     """Every comparison with NaN is false or an error: no limit could be trusted with one."""
     with pytest.raises(ValidationError):
@@ -80,3 +82,10 @@ def test_the_mid_price_needs_both_sides() -> None:
     assert quote("SPY", bid=Decimal(99), ask=Decimal(101)).mid == 100
     assert quote("SPY", bid=None).mid is None
     assert contract("SPY").min_tick == Decimal("0.01")
+
+
+@pytest.mark.parametrize("year", [1, 1969, 9999])
+def test_a_time_far_from_ours_is_refused(year: int) -> None:
+    """Arithmetic with it leaves the calendar."""
+    with pytest.raises(ValidationError):
+        PastTrade(symbol="SPY", side=Side.BUY, traded_at=NOW.replace(year=year))

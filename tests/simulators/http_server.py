@@ -12,6 +12,8 @@ from typing import Any
 Reply = Callable[[str], "bytes | None"]
 HANG = b"hang"
 PROTOCOL = "2025-06-18"
+ENOUGH_TO_OPEN = 3.0
+"""Seconds in which a session opens even on a slow, busy machine, for a fault that comes later."""
 
 
 def http(status: str, kind: str, body: str) -> bytes:

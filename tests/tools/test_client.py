@@ -18,14 +18,13 @@ from mcp.types import AudioContent, CallToolResult, TextContent, Tool
 
 from brokers.errors import BrokerError, Retryable, Terminal, Unreachable
 from brokers.simulated import open_simulated
-from tests.simulators.http_server import HANG, http, misbehaving
+from tests.simulators.http_server import ENOUGH_TO_OPEN, HANG, http, misbehaving
 from tests.simulators.scripted_server import Respond, ScriptedServer, as_json, text, tool
 from tools.client import MOST_CHARACTERS, ORDER_WORDS, Toolbox, classify, open_toolbox
 from tools.contract import TOOL_CLASSES, ToolClass
 from tools.server import build_server
 
 SHORT = 0.3
-ENOUGH_TO_OPEN = 3.0
 ASK = tool("get_accounts")
 READ_ONLY = {"readOnlyHint": True}
 FAULTS = {

@@ -19,7 +19,7 @@ from brokers.protocol import Broker, OrderRequest
 from brokers.simulated import open_simulated
 from portfolio.models import ApprovedOrder, BrokerOrder, OrderStatus, Side
 from tests.simulators.delegating_broker import DelegatingBroker
-from tests.simulators.http_server import HANG, http, misbehaving
+from tests.simulators.http_server import ENOUGH_TO_OPEN, HANG, http, misbehaving
 from tests.simulators.scripted_server import ScriptedServer, as_json, text, tool
 from tools.account import AccountReader
 from tools.client import open_toolbox
@@ -278,7 +278,7 @@ async def test_a_connection_that_breaks_under_an_order_leaves_the_outcome_unknow
     offered = [PLACE.model_dump(exclude_none=True)]
     async with (
         misbehaving(fault, at="tools/call", offered=offered) as address,
-        open_toolbox(address, limit_seconds=0.3) as box,
+        open_toolbox(address, limit_seconds=ENOUGH_TO_OPEN) as box,
     ):
         with pytest.raises(OutcomeUnknown, match="SPY: the order may have been placed"):
             await OrderDesk(box.order).place(ORDER)

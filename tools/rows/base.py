@@ -6,14 +6,15 @@ facts must not be missing is decided in `tools.wire`. Field names in this packag
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
+from portfolio.models import Amount
+
 # A JSON number would lose cents on its way through a float.
 Number = Annotated[
-    Decimal,
+    Amount,
     PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "decimal"}),
 ]

@@ -12,7 +12,19 @@ from portfolio.rebalance import baseline_plan
 from portfolio.rebalance.baseline import Rebalancing, best_kept, pose
 from portfolio.rebalance.exits import Exits
 from portfolio.rebalance.optimal import Found
-from tests.portfolio.cases import CORE, DAY, GROWTH, SETTINGS, make_settings, make_snapshot, open_order, position, quote
+from tests.portfolio.cases import (
+    CORE,
+    DAY,
+    GROWTH,
+    SETTINGS,
+    SNAPSHOT,
+    contract,
+    make_settings,
+    make_snapshot,
+    open_order,
+    position,
+    quote,
+)
 
 
 def heavy_in_core(**changes: Any) -> PortfolioSnapshot:
@@ -109,3 +121,37 @@ def test_where_no_choice_keeps_the_limits_nothing_is_rebalanced_and_the_plan_say
     assert kept.trades == ()
     assert kept.notes[0] == "The solver gave no answer; this is the greedy plan."
     assert kept.notes[-1] == "No plan kept every limit; nothing was rebalanced."
+
+
+def test_two_symbols_of_one_contract_are_traded_as_one() -> None:
+    known = heavy_in_core()
+    contracts = {**known.contracts, "BRK B": contract("BRK B", conid=4)}
+    plan = baseline_plan(known.model_copy(update={"contracts": contracts}), SETTINGS, DAY)
+    assert "AAPL" in {trade.symbol for trade in plan.trades}
+    assert "BRK B: it is the same contract as AAPL; not traded." in plan.notes
+
+
+def test_a_price_out_of_this_world_freezes_its_symbol_alone() -> None:
+    tiny = Decimal("1e-20")
+    quotes = {"AAPL": quote("AAPL", tiny)}
+    contracts = {**SNAPSHOT.contracts, "AAPL": contract("AAPL", min_tick=tiny)}
+    rows = [position("SPY", 400), position("VTI", 400)]
+    account = heavy_in_core(positions=rows, quotes=quotes, contracts=contracts, cash=Decimal(20_000))
+    plan = baseline_plan(account, SETTINGS, DAY)
+    assert "BRK B" in {trade.symbol for trade in plan.trades}
+    assert "AAPL: its price or its amounts are not to be believed; not traded." in plan.notes
+
+
+def test_after_the_daily_loss_nothing_is_bought_and_the_plan_says_so() -> None:
+    plan = baseline_plan(heavy_in_core(), SETTINGS, DAY.model_copy(update={"first_net_liquidation": Decimal(110_000)}))
+    assert {trade.side for trade in plan.trades} == {Side.SELL}
+    assert plan.notes[0].startswith("Nothing is bought: the account is 9.1")
+
+
+def test_a_limit_between_two_ticks_does_not_cost_the_whole_plan() -> None:
+    """5 % of it is half a millionth of a dollar below 5,000 USD, which floats take for met."""
+    settings = make_settings(risk_threshold=10_000, max_portfolio_change=5)
+    rows = [position("SPY", 400), position("VTI", 399), position("VOO", 1, Decimal("99.99999"))]
+    plan = baseline_plan(heavy_in_core(positions=rows, cash=Decimal(20_000)), settings, DAY)
+    assert plan.trades
+    assert not any("No plan" in note for note in plan.notes)

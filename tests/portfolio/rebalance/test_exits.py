@@ -8,11 +8,14 @@ import pytest
 from config.settings import Settings
 from portfolio.limits import PastTrade
 from portfolio.models import PortfolioSnapshot, Side
+from portfolio.rebalance import baseline_plan
 from portfolio.rebalance.exits import protective_exits
 from tests.portfolio.cases import (
     CORE,
     DAY,
     GROWTH,
+    SNAPSHOT,
+    contract,
     hours_ago,
     make_settings,
     make_snapshot,
@@ -125,3 +128,42 @@ def test_no_more_exits_than_orders_are_left_today_and_the_others_wait() -> None:
     found = protective_exits(snapshot, make_settings(), DAY.model_copy(update={"orders_sent": 19}))
     assert [trade.symbol for trade in found.trades] == ["SPY"]
     assert found.notes == ("VTI: its exit waits, since max_orders_per_day is reached.",)
+
+
+@pytest.mark.parametrize("mark", [Decimal(0), Decimal(-1)])
+def test_a_mark_that_is_no_price_sells_nothing(mark: Decimal) -> None:
+    """Some brokers say 0 or -1 where they have no price."""
+    assert exits(account(100, Decimal(100), held={"market_price": mark})) == []
+
+
+def test_what_is_due_and_cannot_be_sold_is_told_and_not_bought() -> None:
+    fraction = [position("SPY", Decimal("0.5"), STOPPED)]
+    twice = [position("SPY", 50, STOPPED), position("SPY", 50, STOPPED)]
+    for rows, why in ((fraction, "less than one share"), (twice, "2 positions")):
+        snapshot = make_snapshot(positions=rows, quotes={"SPY": quote("SPY", STOPPED)})
+        found = protective_exits(snapshot, make_settings(), DAY)
+        assert found.trades == ()
+        assert why in found.notes[0]
+        plan = baseline_plan(snapshot, make_settings(), DAY.model_copy(update={"first_net_liquidation": Decimal(1)}))
+        assert plan.trades
+        assert "SPY" not in {trade.symbol for trade in plan.trades}
+
+
+def test_a_contract_with_two_names_is_sold_once() -> None:
+    held, other = position("SPY", 50, STOPPED), position("VTI", 50, STOPPED, conid=1)
+    stopped = {"SPY": quote("SPY", STOPPED), "VTI": quote("VTI", STOPPED, conid=1)}
+    for rows in ([held], [held, other]):
+        snapshot = make_snapshot(
+            positions=rows,
+            quotes=stopped,
+            contracts={**SNAPSHOT.contracts, "VTI": contract("VTI", conid=1)},
+        )
+        found = protective_exits(snapshot, make_settings(), DAY)
+        assert sum(trade.quantity for trade in found.trades) <= 50
+        assert found.symbols == {"SPY", "VTI"}
+
+
+def test_a_renamed_holding_is_trimmed_like_any_other() -> None:
+    weighted = CORE.model_copy(update={"take_profit": 30.0, "weights": {"SPY": 2.0, "VTI": 1.0, "VOO": 1.0}})
+    renamed = account(300, Decimal(130), held={"symbol": "SPY OLD"})
+    assert exits(renamed, make_settings(trading_rules=(weighted, GROWTH))) == [("SPY", 69)]

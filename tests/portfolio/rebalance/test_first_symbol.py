@@ -9,7 +9,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from config.settings import Settings
-from portfolio.drift import drift_table
+from portfolio.drift import drift_after
 from portfolio.models import PortfolioSnapshot, Side, TradePlan
 from portfolio.rebalance import baseline_plan
 from tests.portfolio.auditor import Auditor
@@ -199,8 +199,9 @@ def test_whatever_is_planned_passes_every_limit_when_it_is_judged(
 
 
 def _is_honest(plan: TradePlan, snapshot: PortfolioSnapshot, settings: Settings) -> None:
-    """Exits aside, no bucket is traded twice or the wrong way, and nothing is sold that is not held."""
-    drifts = {bucket.name: bucket.drift for bucket in drift_table(snapshot, settings).buckets}
+    """Once the exits are made, no bucket is traded twice or the wrong way, and nothing is sold that is not held."""
+    exits = [trade for trade in plan.trades if trade.protective]
+    drifts = {bucket.name: bucket.drift for bucket in drift_after(snapshot, settings, exits).buckets}
     wanted = [trade for trade in plan.trades if not trade.protective]
     names = [rule.name for trade in wanted for rule in settings.rules if trade.symbol in rule.symbols]
     assert len(names) == len(set(names)) == len(wanted)

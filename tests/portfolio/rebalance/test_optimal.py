@@ -9,6 +9,7 @@ import pytest
 
 from portfolio.rebalance.optimal import is_sane, solve
 from portfolio.rebalance.problem import Budget, Problem, Side, cost
+from portfolio.rebalance.search import Search
 from tests.portfolio.rebalance.brute_force import allowed, brute_force, costs
 
 CASES = 40
@@ -118,3 +119,22 @@ def test_where_the_relaxation_has_no_solution_the_greedy_choice_is_left_and_said
     found = solve(replace(of, budget=replace(of.budget, turnover=-1.0)))
     assert found.failed
     assert [choice.tolist() for choice in found.choices] == [[0, 0, 0]]
+
+
+def test_missing_cash_is_raised_in_one_step_and_not_share_by_share() -> None:
+    """The bucket is below target, so that selling is the wrong way, and turnover ends before the shares do."""
+    of = Problem(
+        gap=np.array([-700_000.0]),
+        last=np.array([0.5]),
+        bucket=np.array([0]),
+        bucket_gap=np.array([-700_000.0]),
+        band=50_000.0,
+        buy=Side(np.array([0.51]), np.array([0.0]), np.array([0.0])),
+        sell=Side(np.array([0.5]), np.array([200.0]), np.array([200_000.0])),
+        is_new=np.array([False]),
+        budget=Budget(cash=-100_000.0, turnover=50_000.0, orders=20, places=20),
+        order_penalty=1.0,
+    )
+    search = Search(of, effort=100_000)
+    assert search.descend(np.zeros(1)).tolist() == [-100_000]
+    assert search.effort > 90_000
