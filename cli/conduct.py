@@ -6,35 +6,41 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from brokers.errors import BrokerError, Retryable
 from brokers.simulated import MarketError
 from cli.exit_codes import ExitCode, exit_code
 from cli.trace import Trace
-from cli.wiring import Market, open_run
+from cli.wiring import Start, open_run
 from config.home import Home
 from config.settings import Settings
-from graph.journal import JournalError
-from graph.record import RunRecord
-from graph.runner import ApprovalWanted, Event, Run, StepFinished
+from graph.journal import JournalError, JournalUnusable
+from graph.record import Approval, RunRecord
+from graph.runner import ApprovalWanted, Event, NotWaiting, Run, StepFinished
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger("smart_agent")
 
 
-async def conduct(settings: Settings, home: Home, market: Market, trace: Trace) -> ExitCode:
-    """Run once; the exit code says how it ended."""
+async def conduct(
+    settings: Settings, home: Home, trace: Trace, start: Start, answer: Approval | None = None
+) -> ExitCode:
+    """Run once, or go on with a run that waits for `answer`; the exit code says how it ended."""
     log_file = home.log_file(settings.log_file)
     try:
-        async with open_run(settings, home, market) as run:
+        async with open_run(settings, home, start) as run:
             trace.headline(run.run_id, settings)
-            record = await _lead(run, trace)
-    except MarketError as error:
+            record = await _lead(run, trace, start.stop, answer)
+    except (MarketError, NotWaiting) as error:
         trace.refuse(str(error))
         return ExitCode.BAD_USAGE
     except (BrokerError, JournalError) as error:
         log.warning("%s", error)
         trace.refuse(str(error))
+        if isinstance(error, JournalUnusable):
+            return ExitCode.HALTED
         return ExitCode.UNREACHABLE if isinstance(error, Retryable) else ExitCode.FAILED
     except Exception as error:  # the last line of defence: a person gets a sentence, the log gets the rest
         log.exception("the run broke off")
@@ -44,28 +50,40 @@ async def conduct(settings: Settings, home: Home, market: Market, trace: Trace) 
     return exit_code(record.outcome)
 
 
-async def _lead(run: Run, trace: Trace) -> RunRecord:
-    wanted = await _show(run.start(), run, trace)
-    while wanted:
-        await asyncio.sleep(0)  # a Ctrl-C from a moment ago takes effect here, before the question blocks the loop
-        with prompt_interrupts():
-            given = trace.ask(wanted.orders)
-        if given is None:
+async def _lead(run: Run, trace: Trace, stop: asyncio.Event, answer: Approval | None) -> RunRecord:
+    while True:
+        with stopped_by_signals(stop, trace):
+            wanted = await _show(run.start() if answer is None else run.resume(answer), run, trace)
+        answer = None
+        if wanted:
+            with suppress(KeyboardInterrupt):  # who leaves the question open may answer it later
+                answer = trace.ask(wanted.orders)
+        if answer is None:
             break
-        wanted = await _show(run.resume(given), run, trace)
     record = await run.record()
     log.info("run %s %s: %s", run.run_id, record.outcome.value, record.message)
     return record
 
 
 @contextmanager
-def prompt_interrupts() -> Iterator[None]:
-    """Ctrl-C at a question ends it at once; the event loop's own handler would wait for the answer."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def stopped_by_signals(stop: asyncio.Event, trace: Trace) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end a run that has sent nothing at once; later, after the order that is under way."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def end() -> None:
+        if trace.may_have_sent and not stop.is_set():
+            stop.set()
+            trace.stopping()
+        elif task:
+            task.cancel()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 def log_lines(event: StepFinished) -> Iterator[str]:

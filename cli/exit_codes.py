@@ -38,6 +38,9 @@ _NOT_DONE = {
     "data_unfit": ExitCode.DATA_UNFIT,
     "waiting_for_approval": ExitCode.WAITING_FOR_APPROVAL,
     "order_unknown": ExitCode.ORDER_UNKNOWN,
+    "halted": ExitCode.HALTED,
+    "interrupted": ExitCode.FAILED,
+    "expired": ExitCode.FAILED,
 }
 
 

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from cli import config_commands, run, server, sim
+from cli import approvals, config_commands, explain, halt, orders, run, server, sim
 from cli.exit_codes import help_text
 
 app = typer.Typer(
@@ -19,6 +19,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=help_text())(run.run)
+app.command()(approvals.pending)
+app.command(epilog=help_text())(approvals.approve)
+app.command()(approvals.reject)
+app.command()(explain.explain)
+app.command()(halt.halt)
+app.command()(halt.resume)
+app.command("emergency-stop")(halt.emergency_stop)
+app.add_typer(orders.app, name="orders")
 app.command()(server.server)
 app.add_typer(sim.app, name="sim")
 app.add_typer(config_commands.app, name="config")

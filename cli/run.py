@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,13 +18,14 @@ from cli.options import (
     PricesOption,
     day_of,
     exit_with,
-    load_or_exit,
     sole_use,
 )
+from cli.run_command import RunCommand
 
 if TYPE_CHECKING:
     from config.home import Home
     from config.settings import Settings
+    from graph.record import Approval
 
 PaperOption = Annotated[bool, typer.Option("--paper-trading", help="Trade on a paper account only (the default).")]
 LiveOption = Annotated[bool, typer.Option("--live-trading", help="Trade on a live account; asks for its id.")]
@@ -65,22 +64,24 @@ def run(
 
     Example: smart-agent run --prices prices.csv.gz --as-of 2020-03-23
     """
-    overrides = _given(risk_threshold=risk_threshold, mcp_url=mcp_url)
     if paper_trading and live_trading:
         exit_with(ExitCode.BAD_USAGE, "--paper-trading and --live-trading exclude each other; give one of them.")
-    if paper_trading or live_trading:
-        overrides["paper_trading"] = paper_trading
-    if live_trading and sys.stdin.isatty():
-        typed = typer.prompt("Live trading moves real money. Type the id of the live account to trade", err=True)
-        overrides["live_account_confirmed"] = typed.strip()
-    place, settings = load_or_exit(home, config, overrides, strategy)
+    command = RunCommand(
+        config=_text(config and config.absolute()),
+        prices=_text(prices and prices.absolute()),
+        as_of=_text(day_of(as_of)),
+        strategy=strategy,
+        risk_threshold=_text(risk_threshold),
+        mcp_url=mcp_url,
+        trading="live" if live_trading else "paper" if paper_trading else None,
+    )
+    place, settings = command.load_or_exit(home)
     _tell_what_is_not_done(settings)
-    _refuse_contradictions(settings, moved=bool(prices or as_of))
-    raise typer.Exit(_execute(place, settings, prices, day_of(as_of), as_json=as_json))
+    raise typer.Exit(execute(place, settings, command, as_json=as_json))
 
 
-def _given(**given: Any) -> dict[str, Any]:
-    return {key: value for key, value in given.items() if value is not None}
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _tell_what_is_not_done(settings: Settings) -> None:
@@ -91,28 +92,16 @@ def _tell_what_is_not_done(settings: Settings) -> None:
         typer.echo("OPENAI_API_KEY is set, and this version decides by rules alone.", err=True)
 
 
-def _refuse_contradictions(settings: Settings, *, moved: bool) -> None:
-    if settings.mcp_url and moved:
-        exit_with(
-            ExitCode.BAD_USAGE,
-            "--prices and --as-of move the embedded simulated broker, and the server at mcp_url keeps its own time; "
-            "nothing was started. Give them to `smart-agent server` instead, or leave out mcp_url.",
-        )
-    if not settings.paper_trading and not settings.mcp_url:
-        exit_with(
-            ExitCode.BAD_USAGE,
-            "Live trading needs a broker, and the embedded simulated one has only paper; nothing was started. "
-            "Set mcp_url to the MCP server of your broker.",
-        )
-    if not settings.paper_trading and not settings.live_account_confirmed:
-        exit_with(
-            ExitCode.BAD_USAGE,
-            "Live trading needs the id of the live account, and none is confirmed; nothing was started. "
-            "Run `smart-agent run --live-trading` in a terminal, or set live_account_confirmed.",
-        )
-
-
-def _execute(home: Home, settings: Settings, prices: Path | None, as_of: date | None, *, as_json: bool) -> ExitCode:
+def execute(
+    home: Home,
+    settings: Settings,
+    command: RunCommand,
+    *,
+    as_json: bool,
+    run_id: str | None = None,
+    answer: Approval | None = None,
+) -> ExitCode:
+    """Run once as `command` has it, or go on with `run_id` and its `answer`; the exit code says how it ended."""
     # The graph and its libraries take seconds to import, so the person is told first that something happens.
     from cli.trace import trace_for  # noqa: PLC0415
 
@@ -121,11 +110,12 @@ def _execute(home: Home, settings: Settings, prices: Path | None, as_of: date | 
         with sole_use(home):
             trace.starting()
             from cli.conduct import conduct  # noqa: PLC0415
-            from cli.wiring import Market  # noqa: PLC0415
+            from cli.wiring import Start  # noqa: PLC0415
 
             log_to(home.log_file(settings.log_file), settings.log_level)
-            return asyncio.run(conduct(settings, home, Market(prices, as_of), trace))
-    except KeyboardInterrupt:
+            start = Start(run_id, command, asyncio.Event())
+            return asyncio.run(conduct(settings, home, trace, start, answer))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         trace.refuse("Interrupted. An order that was under way is in the journal, and the next run looks it up first.")
         return ExitCode.FAILED
     except OSError as error:

@@ -19,9 +19,9 @@ from config.settings import Settings
 from graph.state import State
 from portfolio.drift import BucketDrift, DriftTable, OddHolding, drift_table
 from portfolio.models import (
-    ApprovedOrder,
     OrderRecord,
     OrderStatus,
+    OrderTerms,
     PortfolioSnapshot,
     ProposedTrade,
     Side,
@@ -251,7 +251,7 @@ def reflect_screen(state: State, settings: Settings) -> RenderableType:
     return Group(*parts)
 
 
-def approval_screen(orders: tuple[ApprovedOrder, ...]) -> RenderableType:
+def approval_screen(orders: tuple[OrderTerms, ...]) -> RenderableType:
     lines = [
         Text.assemble(
             "  ", _trade_words(order.side, order.quantity, order.symbol), f" at limit {order.limit_price:,.2f}"

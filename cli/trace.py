@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from graph.record import Approval, RunRecord
     from graph.runner import Event, StepFinished
-    from portfolio.models import ApprovedOrder
+    from portfolio.models import OrderTerms
 
 TITLES = {
     "sense": ("🔍", "SENSE", "Gathering market and portfolio data"),
@@ -51,6 +51,15 @@ class Trace:
         self._status = console.status("") if console.is_terminal else None
         self._step = ""
         self._began = 0.0
+
+    @property
+    def may_have_sent(self) -> bool:
+        """Whether the run is so far that an order may be under way."""
+        return self._step in ("act", "reflect")
+
+    def stopping(self) -> None:
+        """A person wants the run to end."""
+        self._console.print(Text("Stopping after the order that is under way; nothing more is sent.", style="yellow"))
 
     def starting(self) -> None:
         """While the libraries load."""
@@ -92,7 +101,7 @@ class Trace:
             self._console.print(f"{name}: {what} ({event.seconds:.1f} s)")
             self._console.print(body)
 
-    def ask(self, orders: tuple[ApprovedOrder, ...]) -> Approval | None:
+    def ask(self, orders: tuple[OrderTerms, ...]) -> Approval | None:
         """The person's answer; None when nobody is there to ask."""
         from cli.screens import approval_screen  # noqa: PLC0415
         from graph.record import Approval  # noqa: PLC0415

@@ -8,18 +8,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 from mcp.server.fastmcp import FastMCP
 
 from brokers.errors import BrokerError
 from brokers.simulated import SimulatedBroker, open_simulated
-from config.home import Home
+from cli.run_command import RunCommand
+from config.home import Home, account_lock
 from config.settings import Settings
 from graph.checkpoints import open_checkpoints
+from graph.failure import AccountBusy
 from graph.journal import Journal
 from graph.runner import Run, new_run_id
 from graph.state import Context
@@ -37,13 +41,37 @@ class Market:
     prices: Path | None = None
     as_of: date | None = None
 
+    @classmethod
+    def of(cls, command: RunCommand) -> Market:
+        """The one a run's command names."""
+        return cls(
+            Path(command.prices) if command.prices else None,
+            date.fromisoformat(command.as_of) if command.as_of else None,
+        )
+
 
 def simulated_broker(home: Home, market: Market, required: tuple[str, ...] = ()) -> SimulatedBroker:
     return open_simulated(home.simulated, prices=market.prices, as_of=market.as_of, required=required)
 
 
+@dataclass(frozen=True)
+class Start:
+    """How a run begins: a new one, or the one called `run_id` goes on.
+
+    `command` is what a person wrote to start it, `stop` is set when it is asked to end.
+    """
+
+    run_id: str | None = None
+    command: RunCommand = field(default_factory=RunCommand)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def open_journal(settings: Settings, home: Home) -> Journal:
+    return Journal(settings.database_url or home.database_url)
+
+
 @asynccontextmanager
-async def open_run(settings: Settings, home: Home, market: Market) -> AsyncIterator[Run]:
+async def open_run(settings: Settings, home: Home, start: Start) -> AsyncIterator[Run]:
     """A run over the server the settings name, or over the embedded simulated broker.
 
     Raises:
@@ -51,18 +79,21 @@ async def open_run(settings: Settings, home: Home, market: Market) -> AsyncItera
     """
     async with AsyncExitStack() as stack:
         if settings.mcp_url:
-            yield await stack.enter_async_context(run_over(settings.mcp_url, settings, home))
+            yield await stack.enter_async_context(run_over(settings.mcp_url, settings, home, start))
         else:
-            broker = simulated_broker(home, market, required=settings.symbols)
+            broker = simulated_broker(home, Market.of(start.command), required=settings.symbols)
             stack.push_async_callback(broker.close)
-            yield await stack.enter_async_context(run_over(build_server(broker), settings, home))
+            yield await stack.enter_async_context(run_over(build_server(broker), settings, home, start))
 
 
 @asynccontextmanager
-async def run_over(server: FastMCP[object] | str, settings: Settings, home: Home) -> AsyncIterator[Run]:
+async def run_over(
+    server: FastMCP[object] | str, settings: Settings, home: Home, start: Start | None = None
+) -> AsyncIterator[Run]:
     """A run over an MCP server: one in this process, or the one at a URL."""
+    start = start or Start()
     async with AsyncExitStack() as stack:
-        journal = Journal(home.database)
+        journal = open_journal(settings, home)
         stack.callback(journal.close)
         checkpointer = await stack.enter_async_context(open_checkpoints(home.checkpoints))
         store = await stack.enter_async_context(AsyncSqliteStore.from_conn_string(str(home.memory)))
@@ -71,13 +102,41 @@ async def run_over(server: FastMCP[object] | str, settings: Settings, home: Home
         context = Context(
             settings=settings,
             reader=AccountReader(read),
-            desk=OrderDesk(order),
+            desk=OrderDesk(order, journal.orders, utc_now),
             journal=journal,
             reflections=home.reflections,
-            clock=lambda: datetime.now(UTC),
+            clock=utc_now,
             pause=asyncio.sleep,
+            # Who serves the broker from this very process is alone with it.
+            claim=partial(_claim, stack) if isinstance(server, str) else _is_alone,
+            stopping=start.stop.is_set,
+            command=start.command.as_facts(),
         )
-        yield Run(build_graph(checkpointer, store), context, new_run_id(context.clock()))
+        yield Run(build_graph(checkpointer, store), context, start.run_id or new_run_id(context.clock()))
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _is_alone(_account_id: str) -> None:
+    """Nobody else can be at that account."""
+
+
+def _claim(stack: AsyncExitStack, account_id: str) -> None:
+    """Make the account this process's own until `stack` is closed; a dead process holds nothing.
+
+    Raises:
+        AccountBusy: another run has it.
+    """
+    file = account_lock(account_id)
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stack.enter_context(FileLock(file, timeout=0))
+    except Timeout:
+        raise AccountBusy(
+            f"{account_id}: another run is at work on this account; this one did nothing. Wait for it to end."
+        ) from None
 
 
 async def _tools(stack: AsyncExitStack, server: FastMCP[object] | str) -> tuple[Tools, Tools]:

@@ -7,6 +7,7 @@ such as `halt` needs the folder and no settings.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from platformdirs import user_data_path
 from config.problems import ConfigError, Problem, shown
 
 HOME_VARIABLE = "SMART_AGENT_HOME"
+APP = "smart-trading-agent"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Home:
     def lock(self) -> Path:
         """Held by the one process that may trade from here."""
         return self.root / "run.lock"
+
+    @property
+    def database_url(self) -> str:
+        """Of `database`, as SQLAlchemy writes it."""
+        return f"sqlite:///{self.database}"
 
     @property
     def simulated(self) -> Path:
@@ -92,11 +99,16 @@ class Home:
         )
 
 
+def account_lock(account_id: str) -> Path:
+    """Held by the one process of this user that may trade an account at a real broker, from whichever home."""
+    return user_data_path(APP, appauthor=False) / "locks" / f"{re.sub(r'[^A-Za-z0-9]', '_', account_id)}.lock"
+
+
 def find_home(override: Path | None, environ: Mapping[str, str]) -> Home:
     """The home `override` names, else SMART_AGENT_HOME, else the platform's folder for such data."""
     named = override or (Path(text) if (text := environ.get(HOME_VARIABLE, "").strip()) else None)
     if named is None:
-        return Home(user_data_path("smart-trading-agent", appauthor=False))
+        return Home(user_data_path(APP, appauthor=False))
     try:
         return Home(named.expanduser().absolute())
     except RuntimeError:

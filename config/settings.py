@@ -7,7 +7,7 @@ folders are off, because a value must be traceable to a source that `config.load
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -65,6 +65,37 @@ def checked_live_account(account: str) -> str:
     return account
 
 
+def checked_approval(wanted: str) -> str:
+    """never, live, always, or above:USD."""
+    instead = 'Write "never", "live", "always", or an amount in USD such as "above:5000"'
+    word, colon, amount = wanted.partition(":")
+    if not colon and word in ("never", "live", "always"):
+        return wanted
+    try:
+        most = Decimal(amount) if word == "above" else None
+    except InvalidOperation:
+        most = None
+    if most is None or not most.is_finite() or not 0 <= most <= MOST_DOLLARS:
+        raise wrong("it says when a person is asked before orders are sent", instead)
+    return wanted
+
+
+def checked_database_url(url: str) -> str:
+    """An address as SQLAlchemy has them, without a password: it is shown and logged."""
+    instead = 'Write an address such as "sqlite:////var/lib/agent.db", or null for agent.db in the home folder'
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme.partition("+")[0] in ("sqlite", "postgresql")
+    except ValueError:
+        usable = False
+        parts = urlsplit("")
+    if not usable or not url.isprintable() or " " in url:
+        raise wrong("this is not the address of an SQLite or PostgreSQL database", instead)
+    if parts.password or any(looks_secret(name) for name, _ in parse_qsl(parts.query)):
+        raise wrong("an address is shown and logged, so it must not hold a password; PostgreSQL has ~/.pgpass", instead)
+    return url
+
+
 def checked_key(key: SecretStr) -> SecretStr:
     text = key.get_secret_value()
     if not text or not text.isascii() or not text.isprintable() or " " in text:
@@ -78,7 +109,8 @@ def upper_case(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
-Dollars = Annotated[Decimal, NotTruth, Field(ge=1, le=1_000_000_000)]
+MOST_DOLLARS = 1_000_000_000
+Dollars = Annotated[Decimal, NotTruth, Field(ge=1, le=MOST_DOLLARS)]
 Count = Annotated[int, NotTruth, Field(ge=1, le=10_000)]
 Seconds = Annotated[int, NotTruth, Field(ge=1)]
 Hours = Annotated[Number, Field(le=8760)]
@@ -119,10 +151,14 @@ class Settings(BaseSettings):
     max_quote_age_seconds: Annotated[Seconds, Field(le=86_400)] = 900
     max_spread: Share = 1.0
     price_collar: Share = 1.0
+    price_policy: Literal["marketable", "mid", "passive"] = "marketable"
     limit_offset: Annotated[Number, Field(ge=0, le=100)] = 0.1
     fill_timeout_seconds: Annotated[Seconds, Field(le=3600)] = 30
+    live_accounts: tuple[Annotated[str, AfterValidator(checked_live_account)], ...] = ()
     live_account_confirmed: Annotated[str, AfterValidator(checked_live_account)] | None = None
-    require_approval: Literal["never", "always"] = "never"
+    require_approval: Annotated[str, AfterValidator(checked_approval)] = "live"
+    approval_expires_hours: Annotated[Hours, Field(gt=0)] = 8.0
+    database_url: Annotated[str, AfterValidator(checked_database_url)] | None = None
 
     @classmethod
     def settings_customise_sources(
@@ -192,6 +228,12 @@ class Settings(BaseSettings):
     def symbols(self) -> tuple[str, ...]:
         """The symbols of the enabled rules, in the order they are written."""
         return tuple(symbol for rule in self.rules for symbol in rule.symbols)
+
+    @property
+    def approval_above(self) -> Decimal | None:
+        """Orders of a run that together are worth more than this, in USD, need approval; None where none is named."""
+        word, _, amount = self.require_approval.partition(":")
+        return Decimal(amount) if word == "above" else None
 
     def rule_of(self, symbol: str) -> TradingRule | None:
         """The enabled rule that names `symbol`; None for a symbol that may only be sold."""

@@ -5,15 +5,26 @@ from __future__ import annotations
 import logging
 
 from brokers.errors import BrokerError, OutcomeUnknown, Retryable
-from graph.journal import JournalError
+from graph.journal import Halted, JournalError, JournalUnusable
 from graph.record import Failure, Outcome
+
+
+class AccountBusy(Exception):
+    """Another run is at work on the same account."""
+
+
+class MoreThanOrdered(Exception):
+    """More shares changed hands than were ordered: something sent an order twice. Trading is halted."""
+
 
 log = logging.getLogger("smart_agent")
 
 
 def describe(step: str, error: BaseException) -> Failure:
     """The failure of `step`; one that no broker explains is a mistake of ours, and the log gets all of it."""
-    if isinstance(error, JournalError):
+    if isinstance(error, (Halted, JournalUnusable, MoreThanOrdered)):
+        return Failure(step=step, outcome=Outcome.HALTED, message=str(error))
+    if isinstance(error, (JournalError, AccountBusy)):
         return Failure(step=step, outcome=Outcome.FAILED, message=str(error))
     if not isinstance(error, BrokerError):
         log.error("%s broke off", step, exc_info=error)

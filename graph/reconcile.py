@@ -1,90 +1,89 @@
 """Before anything else, a run finds out what became of the orders that earlier runs left open.
 
-The broker's books decide, as far as they can be believed. An order they do not show may be on its way, so it stays
-unknown, and blocks its symbol, until its session is over; day orders do not outlive that.
+An order that is not to be seen may be on its way, so it stays unknown, and blocks its symbol, until every source agrees
+that nothing happened, or its session is over; day orders do not outlive that.
 """
 
 from __future__ import annotations
 
-from graph.journal import trading_day
-from graph.state import Context
-from portfolio.models import ApprovedOrder, BrokerOrder, OrderRecord, OrderStatus
+from contextlib import suppress
+from datetime import timedelta
 
-NEVER_SEEN = "The broker never saw this order; nothing was placed."
+from brokers.errors import BrokerError
+from graph.journal import Answer, JournalledOrder, trading_day
+from graph.sightings import not_sent, record_of, shares_since, terms_of, unknown, what_became_of
+from graph.state import Context
+from portfolio.models import BrokerOrder, OrderRecord, OrderStatus
+
+LOST_AFTER = timedelta(seconds=3)
+"""A request that left this long ago has reached the broker's books, if it ever will while they answer."""
+
+NEVER_SEEN = "the broker never saw this order, and the shares held are as they were; nothing was placed"
+
+
+def close_earlier_plans(account_id: str, run_id: str, context: Context) -> None:
+    """A new run plans anew: what earlier ones planned and did not send never is, and their questions are closed."""
+    now, superseded = context.clock(), f"superseded by run {run_id}"
+    asked = {question.run_id for question in context.journal.questions.open() if question.account_id == account_id}
+    for waiting in asked:
+        context.journal.questions.answer(waiting, Answer.SUPERSEDED, superseded, now)
+    for order in context.journal.orders.unsent(account_id):
+        why = superseded if order.run_id in asked else "its run ended before it was sent"
+        context.journal.orders.withdraw(order.client_order_id, why, now)
 
 
 async def settle_earlier_orders(account_id: str, context: Context) -> None:
-    unsettled = context.journal.unsettled(account_id)
-    if not unsettled:
-        return
-    today = trading_day((await context.reader.session(unsettled[0].order.symbol)).now)
-    for sent in unsettled:
-        known = await context.reader.order_status(account_id, sent.order.client_order_id)
-        if known:
-            context.journal.settle(record_of(sent.order, known))
-        elif sent.trading_day < today:
-            context.journal.settle(not_sent(sent.order, NEVER_SEEN))
+    """Find out what became of every order that earlier runs left open, as far as it can be told.
+
+    Raises:
+        MoreThanOrdered: more shares changed hands than were ordered; trading is halted.
+        BrokerError: the broker did not answer; everything stays as it was.
+    """
+    for sent in context.journal.orders.unsettled(account_id):
+        record = await _settled(sent, context)
+        if sent.record is None or record != sent.record:
+            context.journal.orders.settle(record, context.clock())
 
 
-def record_of(order: ApprovedOrder, known: BrokerOrder) -> OrderRecord:
-    """The approved order with what the broker's books say of it; UNKNOWN where they speak of something else."""
-    if not _is_that_order(order, known) or not _adds_up(order, known):
-        return unknown(
-            order,
-            f"{order.symbol}: the broker's books show {known.side} {known.quantity} {known.symbol}, {known.status}, "
-            f"{known.filled_quantity} filled, under the id of {order.side} {order.quantity} {order.symbol}.",
-        )
-    return OrderRecord(
-        client_order_id=order.client_order_id,
-        broker_order_id=known.order_id,
-        symbol=order.symbol,
-        side=order.side,
-        quantity=order.quantity,
-        limit_price=order.limit_price,
-        status=known.status,
-        filled_quantity=known.filled_quantity,
-        average_price=known.average_price,
-        commission=known.commission,
-        message=known.message,
-    )
+async def _settled(sent: JournalledOrder, context: Context) -> OrderRecord:
+    terms = terms_of(sent)
+    known = await what_became_of(sent, context)
+    if known and known.status.is_working:
+        known = await _ended(known, sent, context)
+    if known:
+        return record_of(terms, known)
+    if await _certainly_not_placed(sent, context):
+        return not_sent(terms, NEVER_SEEN)
+    words = sent.record.message if sent.record else None
+    return unknown(terms, words or f"{terms.symbol}: nobody can tell yet whether this order was placed")
 
 
-def _is_that_order(order: ApprovedOrder, known: BrokerOrder) -> bool:
-    return (
-        known.client_order_id == order.client_order_id
-        and known.account_id == order.account_id
-        and known.conid == order.conid
-        and known.side is order.side
-        and known.quantity == order.quantity
-    )
+async def _ended(known: BrokerOrder, sent: JournalledOrder, context: Context) -> BrokerOrder:
+    """An order that still works is cancelled: its run is over, and what is left of it would trade on an old plan."""
+    if known.order_id:
+        with suppress(BrokerError):  # whatever the answer, the books tell
+            await context.desk.cancel(known.account_id, known.order_id)
+        known = await what_became_of(sent, context) or known
+    if known.status.is_working and await _is_over(sent, context):
+        return known.model_copy(update={"status": OrderStatus.CANCELLED, "message": "its session is over"})
+    return known
 
 
-def _adds_up(order: ApprovedOrder, known: BrokerOrder) -> bool:
-    """No fill beyond the order, a price for every fill, and FILLED only for the whole of it."""
-    filled = known.filled_quantity
-    priced = filled == 0 or (known.average_price is not None and known.average_price > 0)
-    whole = known.status is not OrderStatus.FILLED or filled == order.quantity
-    return 0 <= filled <= order.quantity and priced and whole
+async def _is_over(sent: JournalledOrder, context: Context) -> bool:
+    """Whether the session of a day order has passed."""
+    today = trading_day((await context.reader.session(sent.symbol)).now)
+    return sent.trading_day is not None and sent.trading_day < today
 
 
-def unknown(order: ApprovedOrder, why: str) -> OrderRecord:
-    """The approved order while nobody can tell whether it was placed."""
-    return _without_books(order, OrderStatus.UNKNOWN, why)
-
-
-def not_sent(order: ApprovedOrder, why: str) -> OrderRecord:
-    """The approved order when it is certain that the broker never got it."""
-    return _without_books(order, OrderStatus.REJECTED, why)
-
-
-def _without_books(order: ApprovedOrder, status: OrderStatus, why: str) -> OrderRecord:
-    return OrderRecord(
-        client_order_id=order.client_order_id,
-        broker_order_id=None,
-        symbol=order.symbol,
-        side=order.side,
-        quantity=order.quantity,
-        limit_price=order.limit_price,
-        status=status,
-        message=why,
-    )
+async def _certainly_not_placed(sent: JournalledOrder, context: Context) -> bool:
+    """Whether every source says so: no such order, shares as they were, and its session or its time to arrive over."""
+    if await shares_since(sent, context) != 0:
+        return False
+    if await _is_over(sent, context):
+        return True
+    if not context.reader.tells_order_status or sent.submitting_at is None:
+        return False
+    left = sent.submitting_at + LOST_AFTER - context.clock()
+    if left > timedelta(0):
+        await context.pause(left.total_seconds())
+    return await what_became_of(sent, context) is None and await shares_since(sent, context) == 0

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from config.rules import ticker
 from portfolio.drift import DriftTable
 from portfolio.models import DataCheck, Fact, OrderRecord, TradePlan, Utc, Verdict
 
@@ -21,6 +22,9 @@ class Outcome(StrEnum):
     NOTHING_APPROVED = "nothing_approved"
     NOTHING_FILLED = "nothing_filled"
     DECLINED = "declined"
+    EXPIRED = "expired"
+    INTERRUPTED = "interrupted"
+    HALTED = "halted"
     MARKET_CLOSED = "market_closed"
     WAITING_FOR_APPROVAL = "waiting_for_approval"
     DATA_UNFIT = "data_unfit"
@@ -38,10 +42,19 @@ class Failure(Fact):
 
 
 class Approval(Fact):
-    """A person's answer to the orders the guard let through."""
+    """The answer to the orders the guard let through; `only` are the symbols it is about, empty for all.
+
+    `expired` says that nobody answered in time.
+    """
 
     granted: bool
     why: str = ""
+    only: tuple[str, ...] = ()
+    expired: bool = False
+
+    def covers(self, symbol: str) -> bool:
+        """Whether orders in `symbol` may be sent."""
+        return self.granted and (not self.only or ticker(symbol) in {ticker(wanted) for wanted in self.only})
 
 
 class Lesson(Fact):

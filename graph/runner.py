@@ -15,12 +15,13 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, StateSnapshot
 
-from graph.journal import JournalError
-from graph.record import Approval, Outcome, PositionLine, RunRecord, SnapshotLine, Timings, Usage
+from graph.journal import Answer, JournalError
+from graph.outcome import outcome_of
+from graph.record import Approval, PositionLine, RunRecord, SnapshotLine, Timings, Usage
 from graph.state import Context, State
 from graph.wiring import Graph
 from portfolio.drift import drift_table
-from portfolio.models import ApprovedOrder, OrderStatus, PortfolioSnapshot
+from portfolio.models import OrderTerms, PortfolioSnapshot
 
 STEPS = ("sense", "think", "act", "reflect")
 
@@ -50,7 +51,11 @@ class StepFinished:
 class ApprovalWanted:
     """The run waits; answer with `Run.resume`."""
 
-    orders: tuple[ApprovedOrder, ...]
+    orders: tuple[OrderTerms, ...]
+
+
+class NotWaiting(Exception):
+    """The run does not wait for a person's answer, or no longer."""
 
 
 Event = StepStarted | Progress | StepFinished | ApprovalWanted
@@ -79,7 +84,25 @@ class Run:
         return self._events({"run_id": self.run_id, "started_at": self.context.clock()})
 
     def resume(self, answer: Approval) -> AsyncIterator[Event]:
-        """Go on after `ApprovalWanted` with a person's answer, in this process or a later one."""
+        """Go on after `ApprovalWanted` with a person's answer, in this process or a later one.
+
+        The question is closed before anything else happens, so that no answer counts twice; one that comes too late
+        counts as a refusal.
+
+        Raises:
+            NotWaiting: the run asks for nothing, or no longer.
+        """
+        now, questions = self.context.clock(), self.context.journal.questions
+        question = next((question for question in questions.open() if question.run_id == self.run_id), None)
+        if question and now >= question.expires_at:
+            answer = Approval(
+                granted=False, expired=True, why=f"it expired at {question.expires_at:%Y-%m-%d %H:%M} UTC"
+            )
+        kind = Answer.EXPIRED if answer.expired else Answer.APPROVED if answer.granted else Answer.REJECTED
+        if question is None or not questions.answer(self.run_id, kind, answer.why, now):
+            told = questions.answer_to(self.run_id)
+            why = f"it was {told[0]} ({told[1]})" if told else "it asked for no approval"
+            raise NotWaiting(f"Run {self.run_id} does not wait for an answer: {why}. Nothing was sent.")
         return self._events(Command(resume=answer.model_dump()))
 
     async def _events(self, graph_input: State | Command[Any]) -> AsyncIterator[Event]:
@@ -114,7 +137,7 @@ class Run:
         if task.get("interrupts"):
             self.waiting = True
             orders = task["interrupts"][0]["value"]
-            yield ApprovalWanted(tuple(ApprovedOrder.model_validate(order) for order in orders))
+            yield ApprovalWanted(tuple(OrderTerms.model_validate(order) for order in orders))
         else:
             before = await self._state()
             yield StepFinished(step, {**before, **(task.get("result") or {})}, self.seconds[step])
@@ -131,7 +154,7 @@ class Run:
     async def record(self) -> RunRecord:
         """What the run amounted to, saved in the journal before it is returned; a note says so if that failed."""
         state, settings = await self._state(), self.context.settings
-        outcome, message = outcome_of(state, waiting=self.waiting)
+        outcome, message = outcome_of(state, waiting=self.waiting, stopped=self.context.stopping())
         snapshot = state.get("snapshot")
         record = RunRecord(
             run_id=self.run_id,
@@ -154,7 +177,7 @@ class Run:
             timings=Timings(**{step: round(seconds, 3) for step, seconds in self.seconds.items()}),
         )
         try:
-            self.context.journal.save_run(record)
+            self.context.journal.runs.save(record)
         except JournalError as error:
             return record.model_copy(update={"notes": (*record.notes, str(error))})
         return record
@@ -171,46 +194,3 @@ def _snapshot_line(snapshot: PortfolioSnapshot, context: Context) -> SnapshotLin
         data_quality=snapshot.data_quality,
         drift=drift_table(snapshot, context.settings),
     )
-
-
-def outcome_of(state: State, *, waiting: bool) -> tuple[Outcome, str]:
-    """How the run ended, and one sentence that says so; an order nobody can account for outranks everything."""
-    orders = state.get("orders", ())
-    unresolved = [order for order in orders if order.status.is_unresolved]
-    if unresolved:
-        order = unresolved[0]
-        words = order.message or f"{order.side} {order.quantity} {order.symbol} still works after it was cancelled."
-        return Outcome.ORDER_UNKNOWN, f"{words} Look in the broker's own screens before running again."
-    if "failure" in state:
-        return state["failure"].outcome, state["failure"].message
-    if waiting:
-        return Outcome.WAITING_FOR_APPROVAL, (
-            f"{len(state['approved'])} order(s) need approval and nobody was there to ask; nothing was sent. "
-            "Run it in a terminal to be asked."
-        )
-    snapshot = state["snapshot"]
-    if not snapshot.fit_to_trade:
-        why = "; ".join(check.why for check in snapshot.data_quality if check.required and not check.passed)
-        return Outcome.DATA_UNFIT, f"The data is not fit to trade on: {why}. Nothing was traded."
-    if not snapshot.session.is_open:
-        opens = snapshot.session.opens_at
-        return Outcome.MARKET_CLOSED, f"The market is closed until {opens:%a %Y-%m-%d %H:%M} UTC; nothing was sent."
-    return _outcome_of_plan(state)
-
-
-def _outcome_of_plan(state: State) -> tuple[Outcome, str]:
-    orders = state.get("orders", ())
-    if not state["plan"].trades:
-        return Outcome.NOTHING_TO_DO, state["plan"].summary
-    if "approval" in state and not state["approval"].granted:
-        return (
-            Outcome.DECLINED,
-            f"The orders were declined ({state['approval'].why or 'no reason given'}); nothing was sent.",
-        )
-    if not state["approved"]:
-        return Outcome.NOTHING_APPROVED, f"The guard refused all {len(state['verdicts'])} trades; nothing was sent."
-    filled = [order for order in orders if order.filled_quantity > 0]
-    if not filled:
-        return Outcome.NOTHING_FILLED, f"None of {len(orders)} orders was filled."
-    done = sum(order.status is OrderStatus.FILLED for order in orders)
-    return Outcome.TRADED, f"Completed {done} of {len(state['plan'].trades)} trades."

@@ -14,8 +14,10 @@ from langgraph.runtime import Runtime
 
 from brokers.errors import Terminal
 from config.settings import Settings
-from graph.reconcile import settle_earlier_orders
+from graph.journal import trading_day
+from graph.reconcile import close_earlier_plans, settle_earlier_orders
 from graph.state import Context, State
+from portfolio.limits.standing import Standing, standing_of
 from portfolio.models import Account, AccountSummary, Contract, DataCheck, PortfolioSnapshot, Position, Quote
 from portfolio.percent import in_percent
 from tools.account import AccountReader
@@ -26,17 +28,22 @@ MOST_GAP = Decimal(2)
 MOST_MARK_GAP = Decimal(10)
 
 
-async def sense(state: State, runtime: Runtime[Context]) -> State:  # noqa: ARG001  (the graph passes both)
+async def sense(state: State, runtime: Runtime[Context]) -> State:
     context = runtime.context
     account = await _the_account(context.reader)
+    context.claim(account.account_id)
     runtime.stream_writer("settling earlier orders")
+    close_earlier_plans(account.account_id, state["run_id"], context)
     await settle_earlier_orders(account.account_id, context)
     runtime.stream_writer("reading the account and its market")
     snapshot = await read_snapshot(account, context.reader, context.settings)
-    snapshot = _clock_checked(snapshot, context.journal.last_order_sent_at(account.account_id))
+    snapshot = _clock_checked(snapshot, context.journal.orders.last_sent_at(account.account_id))
     if snapshot.fit_to_trade:
-        context.journal.open_day(account.account_id, snapshot.as_of, snapshot.summary.net_liquidation)
-    return {"snapshot": snapshot}
+        today, value = trading_day(snapshot.as_of), snapshot.summary.net_liquidation
+        context.journal.runs.open_day(account.account_id, today, value)
+    day = context.trading_day(snapshot)
+    sensed: State = {"snapshot": snapshot, "unresolved": day.unresolved}
+    return sensed if day.halted is None else {**sensed, "halted": day.halted}
 
 
 def _clock_checked(snapshot: PortfolioSnapshot, last_order: datetime | None) -> PortfolioSnapshot:
@@ -115,7 +122,7 @@ def _data_quality(
 
 def _account_kind(account: Account, settings: Settings) -> DataCheck:
     """A live account with paper wanted is planned for and never sent to, so here only the opposite is unfit."""
-    unfit = account.is_paper and not settings.paper_trading
+    unfit = standing_of(account, settings) is Standing.UNFIT
     wanted = "paper" if settings.paper_trading else "live"
     connected = "paper" if account.is_paper else "live"
     why = f"{account.account_id} is a {connected} account, {wanted} trading is configured"

@@ -12,7 +12,7 @@ from config.settings import Settings
 from graph.journal import Journal
 from graph.record import Approval, Failure, Lesson, Reflection
 from portfolio.limits import TradingDay
-from portfolio.models import ApprovedOrder, OrderRecord, PortfolioSnapshot, TradePlan, Verdict
+from portfolio.models import ApprovedOrder, OrderRecord, OrderTerms, PortfolioSnapshot, TradePlan, Verdict
 from tools.account import AccountReader
 from tools.desk import OrderDesk
 
@@ -25,9 +25,12 @@ class State(TypedDict, total=False):
     snapshot: PortfolioSnapshot
     lessons: tuple[Lesson, ...]
     plan: TradePlan
+    halted: str
+    unresolved: tuple[OrderTerms, ...]
     verdicts: tuple[Verdict, ...]
-    approved: tuple[ApprovedOrder, ...]
+    asked: tuple[OrderTerms, ...]
     approval: Approval
+    approved: tuple[ApprovedOrder, ...]
     orders: tuple[OrderRecord, ...]
     failure: Failure
     snapshot_after: PortfolioSnapshot
@@ -37,7 +40,11 @@ class State(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Context:
-    """The live handles of one run. `clock` gives the wall time in UTC; `pause` waits that many seconds."""
+    """The live handles of one run. `clock` gives the wall time in UTC; `pause` waits that many seconds.
+
+    `claim` makes an account this run's own, or raises `BrokerError`; `stopping` says whether the run has been asked to
+    end. `command` is what it was started with, so that another process can go on with it.
+    """
 
     settings: Settings
     reader: AccountReader
@@ -46,6 +53,9 @@ class Context:
     reflections: Path
     clock: Callable[[], datetime]
     pause: Callable[[float], Awaitable[None]]
+    claim: Callable[[str], None]
+    stopping: Callable[[], bool]
+    command: dict[str, str | None]
 
     def trading_day(self, snapshot: PortfolioSnapshot) -> TradingDay:
         """What the journal knows of the account of `snapshot` at that moment."""

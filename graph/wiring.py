@@ -1,6 +1,6 @@
 """The graph: sense → think → act [ guard → approve → order ] → reflect. Wiring, and nothing else.
 
-Every way out leads through reflect: a closed market and unfit data from sense, a failure from anywhere.
+Every way out leads through reflect: a halt, a closed market and unfit data from sense, a failure from anywhere.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def _act() -> Graph:
 
 def _after_sense(state: State) -> Literal["think", "reflect"]:
     snapshot = state["snapshot"]
-    return "think" if snapshot.fit_to_trade and snapshot.session.is_open else "reflect"
+    ready = snapshot.fit_to_trade and snapshot.session.is_open and "halted" not in state
+    return "think" if ready else "reflect"
 
 
 def _to_reflect(_state: State, error: NodeError) -> Command[Literal["reflect"]]:

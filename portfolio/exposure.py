@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from portfolio.costs import commission
-from portfolio.models import ApprovedOrder, BrokerOrder, PortfolioSnapshot, Position, Side
+from portfolio.models import BrokerOrder, OrderTerms, PortfolioSnapshot, Position, Side
 
 ZERO = Decimal(0)
 
@@ -19,7 +19,7 @@ def cost_of(quantity: Decimal, price: Decimal) -> Decimal:
     return quantity * price + commission(quantity, price)
 
 
-def cash_change(order: ApprovedOrder) -> Decimal:
+def cash_change(order: OrderTerms) -> Decimal:
     """What the order brings in when it fills at its limit, in USD, commission taken off; below 0 for a purchase."""
     quantity = Decimal(order.quantity)
     return -order.side.sign * quantity * order.limit_price - commission(quantity, order.limit_price)
@@ -37,7 +37,7 @@ def contracts_held(snapshot: PortfolioSnapshot) -> frozenset[int]:
     return frozenset(held | {order.conid for order in snapshot.open_orders if order.side is Side.BUY})
 
 
-def free_cash(snapshot: PortfolioSnapshot, unresolved: tuple[ApprovedOrder, ...] = ()) -> Decimal | None:
+def free_cash(snapshot: PortfolioSnapshot, unresolved: tuple[OrderTerms, ...] = ()) -> Decimal | None:
     """Cash in USD that is neither promised to a purchase nor owed for shares sold short.
 
     `unresolved` are orders that may be working though the broker's list of open orders does not show them. None where

@@ -279,7 +279,7 @@ class DataCheck(Fact):
     why: str
 
 
-Row = TypeVar("Row", Position, BrokerOrder, "ApprovedOrder")
+Row = TypeVar("Row", Position, BrokerOrder, "OrderTerms")
 
 
 class PortfolioSnapshot(Fact):
@@ -351,12 +351,19 @@ class Check(Fact):
 
 
 class Verdict(Fact):
-    """Every rule's answer to one proposed trade at one limit price; `passed` only if every rule passed."""
+    """Every rule's answer to one proposed trade at one limit price; `passed` only if every rule passed.
 
+    `evidence` is the hash of all that was judged (`limits.evidence_of`): any change of it makes another verdict
+    necessary. `judged_at` is the agent's own clock.
+    """
+
+    client_order_id: str
     symbol: str
     side: Side
     quantity: int
     limit_price: Amount | None
+    judged_at: Utc
+    evidence: str
     passed: bool
     checks: tuple[Check, ...]
 
@@ -376,8 +383,8 @@ def all_passed(checks: Sequence[Check]) -> bool:
     return bool(checks) and all(check.passed is True for check in checks)
 
 
-class ApprovedOrder(Fact):
-    """What the guard lets through: exactly this account, contract, side, quantity and limit price."""
+class OrderTerms(Fact):
+    """The exact order a trade would be: a day order at `limit_price` (USD a share). Nothing has approved it yet."""
 
     client_order_id: str
     account_id: str
@@ -386,6 +393,25 @@ class ApprovedOrder(Fact):
     side: Side
     quantity: int = Field(gt=0)
     limit_price: Amount = Field(gt=0)
+    protective: bool = False
+
+    @property
+    def value(self) -> Decimal:
+        """In USD, at the limit price."""
+        return self.quantity * self.limit_price
+
+
+class ApprovedOrder(Fact):
+    """The guard's permission to send exactly these terms, once, before `expires_at`.
+
+    `evidence` is that of the verdict that let them through; a permission whose terms or evidence are not the ones on
+    record is void.
+    """
+
+    terms: OrderTerms
+    evidence: str
+    approved_at: Utc
+    expires_at: Utc
 
 
 class OrderRecord(Fact):
@@ -402,3 +428,8 @@ class OrderRecord(Fact):
     average_price: Amount | None = None
     commission: Amount | None = None
     message: str | None = None
+
+    @property
+    def unfilled(self) -> Decimal:
+        """Shares that did not trade."""
+        return self.quantity - self.filled_quantity

@@ -17,10 +17,10 @@ from config.rules import ticker
 from portfolio.models import (
     Account,
     AccountSummary,
-    ApprovedOrder,
     BrokerOrder,
     Contract,
     OrderStatus,
+    OrderTerms,
     Position,
     Quote,
     Session,
@@ -158,7 +158,7 @@ class AccountReader:
 
         return await self._ask(Tool.GET_TRADING_SCHEDULE, TradingSchedule, read, symbol=symbol)
 
-    async def what_if(self, order: ApprovedOrder) -> WhatIf:
+    async def what_if(self, order: OrderTerms) -> WhatIf:
         """The broker's preview of exactly this order, which is not sent."""
         return await self._ask(
             Tool.WHATIF_ORDER, WhatIfOrder, lambda got: read_whatif(got.whatif_result), **order_arguments(order)
@@ -184,7 +184,7 @@ class AccountReader:
         return await ask(self._tools, tool, row, read, **arguments)
 
 
-def order_arguments(order: ApprovedOrder) -> dict[str, object]:
+def order_arguments(order: OrderTerms) -> dict[str, object]:
     """The order as the tools take it: the same words for its preview and for placing it."""
     return {
         "conid": order.conid,

@@ -1,5 +1,7 @@
 """The only way to the order tools. It takes nothing but an `ApprovedOrder`, which only the guard makes, and each once.
 
+The permission is burned before the request leaves, whatever comes of the attempt.
+
 What may have happened is told by the error's type. `Terminal` and `Unreachable` are raised only for what is known
 before the request leaves: no such tool, parameters it does not take, a connection already lost. Every failure after
 that is `OutcomeUnknown`, also a plain error of the server, which may have failed after its broker took the order, and a
@@ -8,7 +10,11 @@ receipt that confirms nothing; then the books are asked.
 
 from __future__ import annotations
 
-from brokers.errors import BrokerError, OutcomeUnknown, Terminal
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from brokers.errors import BrokerError, OutcomeUnknown
 from portfolio.models import ApprovedOrder, OrderStatus
 from tools.account import order_arguments
 from tools.answers import ask
@@ -19,26 +25,38 @@ from tools.wire.foreign_text import readable
 from tools.wire.orders import status_word
 
 
+class Permits(Protocol):
+    """Where permissions to send are kept; the journal of orders is one."""
+
+    def burn(self, approved: ApprovedOrder, now: datetime) -> None:
+        """Use up the permission, durably, or raise if it is not one that holds."""
+        ...
+
+
 class OrderDesk:
-    """The ordering half of a broker's tools."""
+    """The ordering half of a broker's tools. `clock` gives the time in UTC that permissions are held against."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, permits: Permits, clock: Callable[[], datetime]) -> None:
         self._tools = tools
-        self._used: set[str] = set()
+        self._permits = permits
+        self._clock = clock
 
-    async def place(self, order: ApprovedOrder) -> PlaceRow:
-        """Send the order, once; the receipt may carry a refusal in `error`.
+    async def place(self, approved: ApprovedOrder) -> PlaceRow:
+        """Burn the permission and send the order; the receipt may carry a refusal in `error`.
+
+        What `burn` raises comes through: then nothing was sent.
 
         Raises:
-            Terminal: the order cannot be sent here, or was sent before; nothing was sent.
+            Terminal: the order cannot be sent here; nothing was sent.
             Unreachable: the connection was lost before; nothing was sent.
             OutcomeUnknown: the order may have been placed.
         """
-        arguments = {**order_arguments(order), "client_order_id": order.client_order_id, "tif": "DAY"}
+        order = approved.terms
+        arguments = order_arguments(order)
+        ours = {"client_order_id": order.client_order_id, "tif": "DAY"}
+        arguments |= {name: value for name, value in ours.items() if self._tools.takes(Tool.PLACE_ORDER, name)}
         self._tools.check(Tool.PLACE_ORDER, arguments)
-        if order.client_order_id in self._used:
-            raise Terminal(f"{order.symbol}: order {order.client_order_id} was sent before; it was not sent again.")
-        self._used.add(order.client_order_id)
+        self._permits.burn(approved, self._clock())
         try:
             receipt = await ask(
                 self._tools, Tool.PLACE_ORDER, PlaceOrder, lambda got: readable(got.result), **arguments

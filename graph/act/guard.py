@@ -1,53 +1,160 @@
 """ACT, first: the guard. Deterministic and model-free, it alone makes `ApprovedOrder`s.
 
-Every rule is asked of every trade, sales first, each with the orders approved before it; what the broker's what-if says
-of the exact order is one of the rules.
+Every rule is asked of every trade, sales first, each with the orders let through before it; what the broker's what-if
+says of the exact order is one of the rules. Where a person is to be asked, nothing is approved before the answer: then
+the orders that were shown, and no others, are priced and judged anew.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
 from langgraph.runtime import Runtime
 
 from brokers.errors import BrokerError
+from graph.journal import Question
+from graph.record import Approval
 from graph.sense import read_snapshot
 from graph.state import Context, State
-from portfolio.limits import Batch, Case, judge, sales_first
-from portfolio.models import ApprovedOrder, Verdict, WhatIf, all_passed
+from portfolio.limits import Batch, evidence_of, judge, sales_first
+from portfolio.models import (
+    ApprovedOrder,
+    OrderTerms,
+    PortfolioSnapshot,
+    ProposedTrade,
+    Verdict,
+    WhatIf,
+    all_passed,
+)
+
+APPROVAL_LASTS = timedelta(minutes=5)
+"""How long an order may be sent on its verdict; afterwards it is judged anew."""
+
+
+class Judged(NamedTuple):
+    """What became of one trade: `approved` is the permission to send it, None where it has none."""
+
+    verdict: Verdict
+    approved: ApprovedOrder | None
 
 
 async def guard(state: State, runtime: Runtime[Context]) -> State:
-    context, snapshot = runtime.context, state["snapshot"]
-    if "approval" in state:
+    context, snapshot, approval = runtime.context, state["snapshot"], state.get("approval")
+    run_id, wanted = state["run_id"], _wanted(state)
+    if approval is None:
+        context.journal.orders.plan(run_id, snapshot.account.account_id, wanted, context.clock())
+    else:
+        wanted = _granted(wanted, approval, state["asked"], context)
         # A person may have taken hours to answer: nothing is sent on prices and balances from before the question.
         snapshot = await read_snapshot(snapshot.account, context.reader, context.settings)
-    verdicts: list[Verdict] = []
-    batch = Batch(state["run_id"], snapshot, context.settings, context.trading_day(snapshot))
-    for trade in sales_first(state["plan"]):
+    day, shown = context.trading_day(snapshot), None if approval is None else state["asked"]
+    batch = Batch(snapshot, context.settings, day, shown=shown)
+    judged: list[Judged] = []
+    for client_order_id, trade in wanted:
         runtime.stream_writer(f"judging {trade.side} {trade.quantity} {trade.symbol}")
-        order = batch.draft(trade)
-        what_if = await _ask_broker(order, context) if order else None
-        verdict = _verdict(batch.case(trade, order, what_if))
-        verdicts.append(verdict)
-        if verdict.passed and order:
-            batch = batch.beside(trade, order)
-    return {"snapshot": snapshot, "verdicts": tuple(verdicts), "approved": batch.orders}
+        judged.append(await judge_trade(trade, client_order_id, batch, context))
+        if judged[-1].approved:
+            batch = batch.beside(judged[-1].approved.terms)
+    verdicts = tuple(one.verdict for one in judged)
+    why = None if approval else why_asked(batch)
+    if why:
+        context.journal.questions.ask(_question(run_id, batch, why, context))
+        keep(judged, run_id, snapshot, context, final=False)
+        return {"snapshot": snapshot, "verdicts": verdicts, "asked": batch.orders, "approved": ()}
+    keep(judged, run_id, snapshot, context, final=True)
+    approved = tuple(one.approved for one in judged if one.approved)
+    return {"snapshot": snapshot, "verdicts": verdicts, "approved": approved}
 
 
-async def _ask_broker(order: ApprovedOrder, context: Context) -> WhatIf | None:
+async def judge_trade(trade: ProposedTrade, client_order_id: str, batch: Batch, context: Context) -> Judged:
+    """The verdict on one trade beside the `batch`, and the permission to send it if every rule passed."""
+    terms = batch.draft(trade, client_order_id)
+    case = batch.case(trade, terms, await _ask_broker(terms, context) if terms else None)
+    checks, now = judge(case), context.clock()
+    verdict = Verdict(
+        client_order_id=client_order_id,
+        symbol=trade.symbol,
+        side=trade.side,
+        quantity=trade.quantity,
+        limit_price=case.limit_price,
+        judged_at=now,
+        evidence=evidence_of(case),
+        passed=all_passed(checks),
+        checks=checks,
+    )
+    if terms is None or not verdict.passed:
+        return Judged(verdict, None)
+    expires_at = now + min(APPROVAL_LASTS, batch.snapshot.session.closes_at - batch.snapshot.as_of)
+    approved = ApprovedOrder(terms=terms, evidence=verdict.evidence, approved_at=now, expires_at=expires_at)
+    return Judged(verdict, approved)
+
+
+def keep(judged: Iterable[Judged], run_id: str, snapshot: PortfolioSnapshot, context: Context, *, final: bool) -> None:
+    """Write the verdicts down, and what they permit; of a plan that waits for a person, nothing is permitted yet."""
+    orders = context.journal.orders
+    for one in judged:
+        if one.approved is None:
+            orders.refuse(one.verdict, run_id)
+        elif final:
+            orders.approve(one.verdict, one.approved, run_id, snapshot)
+        else:
+            orders.keep(one.verdict, run_id)
+
+
+def why_asked(batch: Batch) -> str | None:
+    """Why a person has to approve the batch before it is sent; None where the settings ask for nobody."""
+    account, settings = batch.snapshot.account, batch.settings
+    total = sum((order.value for order in batch.orders), Decimal(0))
+    if not batch.orders:
+        return None
+    if settings.require_approval == "always":
+        return "every run is to be approved"
+    if settings.require_approval == "live" and not account.is_paper:
+        return f"{account.account_id} is a live account"
+    if settings.approval_above is not None and total > settings.approval_above:
+        return f"the orders are worth {total:,.2f} USD together, above {settings.approval_above:,.2f} USD"
+    return None
+
+
+async def _ask_broker(terms: OrderTerms, context: Context) -> WhatIf | None:
     """The broker's what-if on the exact order; a failure to answer is its error, never a pass."""
     try:
-        return await context.reader.what_if(order)
+        return await context.reader.what_if(terms)
     except BrokerError as error:
         return WhatIf(error=str(error))
 
 
-def _verdict(case: Case) -> Verdict:
-    checks = judge(case)
-    return Verdict(
-        symbol=case.trade.symbol,
-        side=case.trade.side,
-        quantity=case.trade.quantity,
-        limit_price=case.limit_price,
-        passed=all_passed(checks),
-        checks=checks,
+def _wanted(state: State) -> list[tuple[str, ProposedTrade]]:
+    """The trades in the order they would be sent, each with an id made of the run's and its place there."""
+    return [(f"{state['run_id']}-{place}", trade) for place, trade in enumerate(sales_first(state["plan"]), start=1)]
+
+
+def _granted(
+    wanted: Iterable[tuple[str, ProposedTrade]], approval: Approval, asked: tuple[OrderTerms, ...], context: Context
+) -> list[tuple[str, ProposedTrade]]:
+    """The trades a person was shown and said yes to; the others of those shown are at their end."""
+    shown = {order.client_order_id for order in asked}
+    answered = [(client_order_id, trade) for client_order_id, trade in wanted if client_order_id in shown]
+    for client_order_id, trade in answered:
+        if not approval.covers(trade.symbol):
+            why = f"not approved ({approval.why or 'no reason given'})"
+            context.journal.orders.withdraw(client_order_id, why, context.clock())
+    return [(client_order_id, trade) for client_order_id, trade in answered if approval.covers(trade.symbol)]
+
+
+def _question(run_id: str, batch: Batch, why: str, context: Context) -> Question:
+    """Open for `approval_expires_hours`, and never past the end of the session."""
+    now, session = context.clock(), batch.snapshot.session
+    open_for = min(timedelta(hours=context.settings.approval_expires_hours), session.closes_at - session.now)
+    return Question(
+        run_id=run_id,
+        account_id=batch.snapshot.account.account_id,
+        asked_at=now,
+        expires_at=now + open_for,
+        why=why,
+        orders=batch.orders,
+        command=context.command,
     )

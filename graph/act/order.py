@@ -1,6 +1,8 @@
 """ACT, third: send what was approved, one order after the other, and follow each to its end.
 
-Sales come first, and a purchase is sent only if the cash is there by what they really brought.
+Sales come first. A purchase is made smaller, or is not sent, where the sales before it brought too little. What does
+not fill in its time is cancelled, and ordered once more where the market has moved away. Any change of an order, of its
+size, its price or its age, needs another verdict of the guard.
 
 The intent is on disk before an order leaves. An answer that does not come leaves the order UNKNOWN, never failed, and
 nothing more is sent after it, nor after one that still works when it was cancelled: what is out there must be known.
@@ -8,91 +10,239 @@ nothing more is sent after it, nor after one that still works when it was cancel
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 
 from langgraph.runtime import Runtime
 
 from brokers.errors import BrokerError, OutcomeUnknown, Terminal
-from graph.failure import describe
+from graph.act.guard import judge_trade, keep
+from graph.failure import MoreThanOrdered, describe
 from graph.journal import JournalError
-from graph.reconcile import not_sent, record_of, unknown
+from graph.record import Failure
+from graph.sense import read_snapshot
+from graph.sightings import not_sent, record_of, shares_since, submitted, unknown, what_became_of
 from graph.state import Context, State
-from portfolio.limits import why_unfunded
-from portfolio.models import ApprovedOrder, BrokerOrder, OrderRecord, Side
+from portfolio.costs import CENT
+from portfolio.limits import Batch, affordable
+from portfolio.models import (
+    ApprovedOrder,
+    BrokerOrder,
+    OrderRecord,
+    OrderStatus,
+    OrderTerms,
+    PortfolioSnapshot,
+    ProposedTrade,
+    Side,
+    Verdict,
+)
+from portfolio.pricing import limit_price_of
 
 LOOK_SECONDS = 0.25
 
 
 async def order(state: State, runtime: Runtime[Context]) -> State:
-    context, snapshot = runtime.context, state["snapshot"]
-    day = context.trading_day(snapshot)
-    records: list[OrderRecord] = []
-    for approved in state["approved"]:
-        if approved.side is Side.BUY and (why := why_unfunded(approved, snapshot, context.settings, day, records)):
-            records.append(not_sent(approved, why))
-            continue
+    sending = _Sending(state, runtime, list(state["approved"]), list(state["verdicts"]))
+    await sending.all()
+    done: State = {"orders": tuple(sending.records), "verdicts": tuple(sending.verdicts)}
+    return {**done, "failure": sending.failure} if sending.failure else done
+
+
+@dataclass
+class _Sending:
+    """The batch under way: what is still to be sent, and what has become of the rest."""
+
+    state: State
+    runtime: Runtime[Context]
+    queue: list[ApprovedOrder]
+    verdicts: list[Verdict]
+    records: list[OrderRecord] = field(default_factory=list)
+    failure: Failure | None = None
+
+    @property
+    def context(self) -> Context:
+        return self.runtime.context
+
+    async def all(self) -> None:
         try:
-            await _prove_account(approved, context)
-        except BrokerError as error:
+            while self.queue and not self.context.stopping():
+                last = await self._one(self.queue.pop(0))
+                if last.status.is_unresolved:
+                    self._give_up_rest(f"nobody can tell what became of the order on {last.symbol}")
+            self._give_up_rest("the run was asked to stop")
+        except (BrokerError, JournalError, MoreThanOrdered) as error:
             # Raising would lose what is already done; the failure travels beside it.
-            return {"orders": tuple(records), "failure": describe("order", error)}
-        runtime.stream_writer(f"sending {approved.side} {approved.quantity} {approved.symbol}")
-        try:
-            context.journal.intend(state["run_id"], approved, state["snapshot"].as_of)
-            records.append(await _execute(approved, runtime))
-            context.journal.settle(records[-1])
-        except JournalError as error:
-            return {"orders": tuple(records), "failure": describe("order", error)}
-        if records[-1].status.is_unresolved:
-            break
-    return {"orders": tuple(records)}
+            self.failure = describe("order", error)
+            with suppress(JournalError):
+                self._give_up_rest("the run broke off before it")
 
+    async def _one(self, approved: ApprovedOrder) -> OrderRecord:
+        """Send one order, and once more what is left of it; the last of its records."""
+        fitting = await self._fitting(approved)
+        if fitting is None:
+            return self.records[-1]
+        record = await self._send(fitting)
+        if record.status is not OrderStatus.CANCELLED or record.unfilled < 1 or self.context.stopping():
+            return record
+        again = await self._repriced(fitting.terms, record)
+        return record if again is None else await self._send(again)
 
-async def _prove_account(approved: ApprovedOrder, context: Context) -> None:
-    """The session may have changed hands since sense: the account must still be the one the guard judged.
+    # --- before an order is sent --------------------------------------------------------------------------------
 
-    Raises:
-        Terminal: the broker no longer shows that account; nothing more is sent.
-    """
-    shown = {account.account_id for account in await context.reader.accounts()}
-    if approved.account_id not in shown:
-        raise Terminal(
-            f"{approved.symbol}: the broker now shows {', '.join(sorted(shown)) or 'no account'} instead of "
-            f"{approved.account_id}; no more orders were sent. Check who is logged in, and run again."
+    async def _fitting(self, approved: ApprovedOrder) -> ApprovedOrder | None:
+        """The order as it may be sent now, smaller or judged anew where it must be; None where it may not."""
+        terms, quantity = approved.terms, approved.terms.quantity
+        if terms.side is Side.BUY:
+            snapshot = self.state["snapshot"]
+            day = self.context.trading_day(snapshot)
+            quantity = affordable(terms, snapshot, self.context.settings, day, self.records)
+            if quantity < terms.quantity and quantity * terms.limit_price < self._least_worth_sending:
+                self._give_up(terms, "the sales before it brought too little cash")
+                return None
+        if quantity == terms.quantity and self.context.clock() < approved.expires_at:
+            return approved
+        why = "as far as the cash goes" if quantity < terms.quantity else "its approval grew old"
+        return await self._judged_again(terms, quantity, why, terms.client_order_id, await self._look_around())
+
+    @property
+    def _least_worth_sending(self) -> Decimal:
+        """In USD; even where the least order is 0, it is at least something."""
+        return max(self.context.settings.min_order_value, CENT)
+
+    async def _repriced(self, terms: OrderTerms, record: OrderRecord) -> ApprovedOrder | None:
+        """What is left of an order, at the price of this moment; None where the market has not moved away from it."""
+        snapshot = await self._look_around()
+        quote, contract = snapshot.quotes.get(terms.symbol), snapshot.contracts.get(terms.symbol)
+        if quote is None or contract is None:
+            return None
+        limit = limit_price_of(terms.side, quote, contract, self.context.settings)
+        if limit is None or (limit - terms.limit_price) * terms.side.sign <= 0:
+            return None
+        left, client_order_id = int(record.unfilled), f"{terms.client_order_id}-again"
+        if terms.side is Side.BUY:
+            day = self.context.trading_day(self.state["snapshot"])
+            wanted = terms.model_copy(update={"quantity": left, "limit_price": limit})
+            left = affordable(wanted, self.state["snapshot"], self.context.settings, day, self.records)
+        if left < 1:
+            return None
+        trade = _trade(terms, left, f"the market moved away from {terms.limit_price}")
+        self.context.journal.orders.plan(
+            self.state["run_id"], terms.account_id, [(client_order_id, trade)], self.context.clock()
         )
+        return await self._judged_again(terms, left, trade.reason, client_order_id, snapshot)
+
+    async def _look_around(self) -> PortfolioSnapshot:
+        return await read_snapshot(self.state["snapshot"].account, self.context.reader, self.context.settings)
+
+    async def _judged_again(
+        self, terms: OrderTerms, quantity: int, why: str, client_order_id: str, snapshot: PortfolioSnapshot
+    ) -> ApprovedOrder | None:
+        """The guard's word on a changed order beside what is still to be sent; None where it refuses."""
+        batch = Batch(
+            snapshot,
+            self.context.settings,
+            self.context.trading_day(snapshot),
+            orders=tuple(waiting.terms for waiting in self.queue),
+            spent=self._spent(),
+            shown=self.state["asked"] if "approval" in self.state else None,
+        )
+        judged = await judge_trade(_trade(terms, quantity, why), client_order_id, batch, self.context)
+        self.verdicts.append(judged.verdict)
+        keep([judged], self.state["run_id"], snapshot, self.context, final=True)
+        if judged.approved is None:
+            refusal = "; ".join(check.why for check in judged.verdict.failures)
+            self.records.append(not_sent(terms, f"{terms.symbol}: not sent, since the guard refused it ({refusal})"))
+        return judged.approved
+
+    def _spent(self) -> Decimal:
+        """What this run's discretionary orders have traded so far, in USD."""
+        exits = {approved.terms.client_order_id for approved in self.state["approved"] if approved.terms.protective}
+        own = (done for done in self.records if done.client_order_id.removesuffix("-again") not in exits)
+        return sum((done.filled_quantity * (done.average_price or Decimal(0)) for done in own), Decimal(0))
+
+    def _give_up(self, terms: OrderTerms, why: str) -> None:
+        self.context.journal.orders.withdraw(terms.client_order_id, why, self.context.clock())
+        self.records.append(not_sent(terms, f"{terms.symbol}: not sent, since {why}"))
+
+    def _give_up_rest(self, why: str) -> None:
+        while self.queue:
+            self._give_up(self.queue.pop(0).terms, why)
+
+    # --- sending and following ----------------------------------------------------------------------------------
+
+    async def _send(self, approved: ApprovedOrder) -> OrderRecord:
+        terms = approved.terms
+        await self._prove_account(terms)
+        self.runtime.stream_writer(f"sending {terms.side} {terms.quantity} {terms.symbol}")
+        record = await self._execute(approved)
+        self._settle(record)
+        self.records.append(record)
+        sent = self.context.journal.orders.find(terms.client_order_id)
+        if sent and sent.submitting_at:
+            await shares_since(sent, self.context)
+        return record
+
+    async def _prove_account(self, terms: OrderTerms) -> None:
+        """The session may have changed hands since sense: the account must still be the one the guard judged.
+
+        Raises:
+            Terminal: the broker no longer shows that account; nothing more is sent.
+        """
+        shown = {account.account_id for account in await self.context.reader.accounts()}
+        if terms.account_id not in shown:
+            raise Terminal(
+                f"{terms.symbol}: the broker now shows {', '.join(sorted(shown)) or 'no account'} instead of "
+                f"{terms.account_id}; no more orders were sent. Check who is logged in, and run again."
+            )
+
+    async def _execute(self, approved: ApprovedOrder) -> OrderRecord:
+        terms = approved.terms
+        doubt = f"{terms.symbol}: sent, and then lost sight of"
+        try:
+            receipt = await self.context.desk.place(approved)
+            self._settle(submitted(terms, receipt.order_id))
+        except OutcomeUnknown as error:
+            doubt = str(error)  # the broker's books may still tell
+        except BrokerError as error:
+            return not_sent(terms, str(error))
+        try:
+            return await self._follow(terms)
+        except BrokerError as error:
+            return unknown(terms, f"{doubt} ({error})")
+
+    async def _follow(self, terms: OrderTerms) -> OrderRecord:
+        """Look at the order until it is final; at the deadline cancel what is left, and look once more."""
+        context = self.context
+        deadline = context.clock() + timedelta(seconds=context.settings.fill_timeout_seconds)
+        known = await self._books(terms)
+        while known.status.is_working and context.clock() < deadline:
+            self.runtime.stream_writer(f"{terms.symbol}: {known.filled_quantity} of {terms.quantity} filled")
+            await context.pause(LOOK_SECONDS)
+            known = await self._books(terms)
+        if known.status.is_working:
+            await context.desk.cancel(terms.account_id, known.order_id)
+            known = await self._books(terms)
+        return record_of(terms, known)
+
+    async def _books(self, terms: OrderTerms) -> BrokerOrder:
+        sent = self.context.journal.orders.find(terms.client_order_id)
+        known = await what_became_of(sent, self.context) if sent else None
+        if known is None:
+            raise Terminal("the broker's books do not show it")
+        if known.status is OrderStatus.PARTIAL:
+            self._settle(record_of(terms, known))
+        return known
+
+    def _settle(self, record: OrderRecord) -> None:
+        """Write down what is new."""
+        known = self.context.journal.orders.find(record.client_order_id)
+        if known is None or known.record != record:
+            self.context.journal.orders.settle(record, self.context.clock())
 
 
-async def _execute(approved: ApprovedOrder, runtime: Runtime[Context]) -> OrderRecord:
-    doubt = f"{approved.symbol}: sent, and then lost sight of"
-    try:
-        await runtime.context.desk.place(approved)
-    except OutcomeUnknown as error:
-        doubt = str(error)  # the broker's books may still tell
-    except BrokerError as error:
-        return not_sent(approved, str(error))
-    try:
-        return await _follow(approved, runtime)
-    except BrokerError as error:
-        return unknown(approved, f"{doubt} ({error})")
-
-
-async def _follow(approved: ApprovedOrder, runtime: Runtime[Context]) -> OrderRecord:
-    """Look at the order until it is final; at the deadline cancel what is left, and look once more."""
-    context = runtime.context
-    deadline = context.clock() + timedelta(seconds=context.settings.fill_timeout_seconds)
-    known = await _books(approved, context)
-    while known.status.is_working and context.clock() < deadline:
-        runtime.stream_writer(f"{approved.symbol}: {known.filled_quantity} of {approved.quantity} filled")
-        await context.pause(LOOK_SECONDS)
-        known = await _books(approved, context)
-    if known.status.is_working:
-        await context.desk.cancel(approved.account_id, known.order_id)
-        known = await _books(approved, context)
-    return record_of(approved, known)
-
-
-async def _books(approved: ApprovedOrder, context: Context) -> BrokerOrder:
-    known = await context.reader.order_status(approved.account_id, approved.client_order_id)
-    if known is None:
-        raise Terminal("the broker's books do not show it")
-    return known
+def _trade(terms: OrderTerms, quantity: int, why: str) -> ProposedTrade:
+    return ProposedTrade(
+        symbol=terms.symbol, side=terms.side, quantity=quantity, reason=why, protective=terms.protective
+    )

@@ -2,61 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from config.settings import Settings
 from portfolio.limits.case import Case, TradingDay
 from portfolio.limits.rules import OF_THE_TRADE
-from portfolio.models import ApprovedOrder, Check, PortfolioSnapshot, ProposedTrade, Side, TradePlan, WhatIf
-from portfolio.pricing import marketable_limit
+from portfolio.models import Check, OrderTerms, PortfolioSnapshot, ProposedTrade, Side, TradePlan, WhatIf
+from portfolio.pricing import limit_price_of
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a run's trades are judged by, and the orders of it let through so far."""
+    """What a run's trades are judged by, and the orders of it let through so far.
 
-    run_id: str
+    `spent` is what discretionary orders of this run have traded before `snapshot` was read, in USD; `shown` are the
+    orders a person has approved, None where nobody was asked.
+    """
+
     snapshot: PortfolioSnapshot
     settings: Settings
     day: TradingDay
-    orders: tuple[ApprovedOrder, ...] = ()
-    discretionary_value: Decimal = Decimal(0)
+    orders: tuple[OrderTerms, ...] = ()
+    spent: Decimal = Decimal(0)
+    shown: tuple[OrderTerms, ...] | None = None
 
-    def draft(self, trade: ProposedTrade) -> ApprovedOrder | None:
+    def draft(self, trade: ProposedTrade, client_order_id: str = "") -> OrderTerms | None:
         """The exact order this trade would be; None when it cannot be one, which the rules then say why."""
         quote, contract = self.snapshot.quotes.get(trade.symbol), self.snapshot.contracts.get(trade.symbol)
         if quote is None or contract is None or trade.quantity <= 0:
             return None
-        limit_price = marketable_limit(trade.side, quote, contract, self.settings.limit_offset)
+        limit_price = limit_price_of(trade.side, quote, contract, self.settings)
         if limit_price is None:
             return None
-        return ApprovedOrder(
-            client_order_id=f"{self.run_id}-{trade.symbol}-{trade.side}",
+        return OrderTerms(
+            client_order_id=client_order_id,
             account_id=self.snapshot.account.account_id,
             conid=contract.conid,
             symbol=trade.symbol,
             side=trade.side,
             quantity=trade.quantity,
             limit_price=limit_price,
+            protective=trade.protective,
         )
 
-    def case(self, trade: ProposedTrade, order: ApprovedOrder | None, what_if: WhatIf | None) -> Case:
+    def case(self, trade: ProposedTrade, order: OrderTerms | None, what_if: WhatIf | None) -> Case:
         return Case(
             trade=trade,
             limit_price=order.limit_price if order else None,
             batch=self.orders,
-            discretionary_value=self.discretionary_value,
+            discretionary_value=self.spent + discretionary_value(self.orders),
             snapshot=self.snapshot,
             settings=self.settings,
             day=self.day,
             what_if=what_if,
+            shown=self.shown,
         )
 
-    def beside(self, trade: ProposedTrade, order: ApprovedOrder) -> Batch:
+    def beside(self, order: OrderTerms) -> Batch:
         """The batch with one order more."""
-        value = Decimal(0) if trade.protective else order.quantity * order.limit_price
-        return replace(self, orders=(*self.orders, order), discretionary_value=self.discretionary_value + value)
+        return replace(self, orders=(*self.orders, order))
+
+
+def discretionary_value(orders: Iterable[OrderTerms]) -> Decimal:
+    """What the orders are worth at their limits, protective exits aside, in USD."""
+    return sum((order.value for order in orders if not order.protective), Decimal(0))
 
 
 def sales_first(plan: TradePlan) -> list[ProposedTrade]:
@@ -69,12 +80,12 @@ def first_refusal(plan: TradePlan, snapshot: PortfolioSnapshot, settings: Settin
 
     Those are what concerns the run as a whole, such as a live account where paper is wanted, and the broker's what-if.
     """
-    batch = Batch("dry-run", snapshot, settings, day)
+    batch = Batch(snapshot, settings, day)
     for trade in sales_first(plan):
         order = batch.draft(trade)
         checks = (rule(batch.case(trade, order, None)) for rule in OF_THE_TRADE)
         refused = next((check for check in checks if not check.passed), None)
         if refused or order is None:
             return refused
-        batch = batch.beside(trade, order)
+        batch = batch.beside(order)
     return None

@@ -9,11 +9,11 @@ from config.rules import ticker
 from config.settings import Settings
 from portfolio.costs import CENT
 from portfolio.models import (
-    ApprovedOrder,
     BrokerOrder,
     Check,
     Contract,
     Fact,
+    OrderTerms,
     PortfolioSnapshot,
     Position,
     ProposedTrade,
@@ -35,13 +35,15 @@ class PastTrade(Fact):
 class TradingDay(Fact):
     """What the journal knows of this account today, besides the snapshot. Money in USD.
 
-    `unresolved` are orders of ours that may still be working, whether or not the broker's open orders show them.
+    `unresolved` are orders of ours that may still be working, whether or not the broker's open orders show them;
+    `halted` says why trading is halted, None where it is not.
     """
 
     first_net_liquidation: Decimal | None
     orders_sent: int
     past_trades: tuple[PastTrade, ...]
-    unresolved: tuple[ApprovedOrder, ...] = ()
+    unresolved: tuple[OrderTerms, ...] = ()
+    halted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,13 @@ class Case:
 
     trade: ProposedTrade
     limit_price: Decimal | None
-    batch: tuple[ApprovedOrder, ...]
+    batch: tuple[OrderTerms, ...]
     discretionary_value: Decimal
     snapshot: PortfolioSnapshot
     settings: Settings
     day: TradingDay
     what_if: WhatIf | None
+    shown: tuple[OrderTerms, ...] | None = None
 
     @property
     def value(self) -> Decimal | None:
@@ -84,11 +87,11 @@ class Case:
         """The account's open orders on this symbol and side."""
         return tuple(order for order in self.snapshot.open_orders_in(self.trade.symbol) if order.side is side)
 
-    def batched(self, side: Side) -> tuple[ApprovedOrder, ...]:
+    def batched(self, side: Side) -> tuple[OrderTerms, ...]:
         """The batch's earlier orders on this symbol and side."""
         return tuple(order for order in self.same_symbol(self.batch) if order.side is side)
 
-    def same_symbol(self, orders: tuple[ApprovedOrder, ...]) -> tuple[ApprovedOrder, ...]:
+    def same_symbol(self, orders: tuple[OrderTerms, ...]) -> tuple[OrderTerms, ...]:
         return self.snapshot.rows_in(self.trade.symbol, orders)
 
     def opposite_trades(self) -> tuple[PastTrade, ...]:

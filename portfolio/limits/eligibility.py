@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from portfolio.limits.case import Case, answer, exempt, not_evaluated
+from portfolio.limits.case import NO_VALUE, Case, answer, exempt, not_evaluated, shown
+from portfolio.limits.standing import Standing, standing_of
 from portfolio.models import Check, Side
+from portfolio.percent import exact, in_percent
 
 
 def data_quality(case: Case) -> Check:
@@ -27,16 +29,15 @@ def data_quality(case: Case) -> Check:
 
 
 def account_kind(case: Case) -> Check:
-    """Paper is proven by the account id; a live account is traded only when wanted and confirmed by id."""
+    """Paper is proven by the account id; a live account is traded only when wanted, allowed and confirmed by id."""
     account, settings = case.snapshot.account, case.settings
     if settings.paper_trading:
-        wanted, passed = "paper", account.is_paper
-        why = f"{account.account_id} is a live account and paper_trading is on"
+        wanted, why = "paper", f"{account.account_id} is a live account and paper_trading is on"
     else:
         wanted = f"live {settings.live_account_confirmed or '(none confirmed)'}"
-        passed = not account.is_paper and account.account_id == settings.live_account_confirmed
-        why = f"{account.account_id} is not the confirmed live account"
+        why = f"{account.account_id} is not the confirmed live account in live_accounts"
     kind = "paper" if account.is_paper else "live"
+    passed = standing_of(account, settings) is Standing.TRADES
     return answer("account_kind", wanted, f"{kind} {account.account_id}", "", passed=passed, why=why)
 
 
@@ -92,10 +93,40 @@ def no_short(case: Case) -> Check:
     return answer("no_short", free, trade.quantity, "shares", passed=trade.quantity <= free, why=why)
 
 
+def not_halted(case: Case) -> Check:
+    """A person, or an alarm, has stopped all trading, and no person has lifted that yet."""
+    halted = case.day.halted
+    why = f"trading is halted: {halted}"
+    return answer("not_halted", "free", "halted" if halted else "free", "", passed=halted is None, why=why)
+
+
 def no_open_order(case: Case) -> Check:
-    """No working or unresolved order on the symbol, and no other order on it in this batch."""
+    """No working order on the symbol on either side, whoever sent it, and no other order on it in this batch."""
     symbol = case.trade.symbol
-    ours = case.same_symbol((*case.batch, *case.day.unresolved))
-    count = len(case.snapshot.open_orders_in(symbol)) + len(ours)
-    why = f"another order on {symbol} is working, unresolved or in the same plan"
+    count = len(case.snapshot.open_orders_in(symbol)) + len(case.same_symbol(case.batch))
+    why = f"another order on {symbol} is working or in the same plan"
     return answer("no_open_order", 0, count, "orders", passed=count == 0, why=why)
+
+
+def no_unresolved_order(case: Case) -> Check:
+    """No order of ours on the symbol whose outcome is not known yet."""
+    lost = case.same_symbol(case.day.unresolved)
+    named = ", ".join(order.client_order_id for order in lost)
+    why = f"what became of an earlier order on {case.trade.symbol} is not known: {named}"
+    return answer("no_unresolved_order", 0, len(lost), "orders", passed=not lost, why=why)
+
+
+def as_approved(case: Case) -> Check:
+    """What a person approved: the same order, at a limit not worse by more than `price_collar` % than the one shown."""
+    trade, collar = case.trade, exact(case.settings.price_collar)
+    if case.shown is None:
+        return exempt("as_approved", "nobody was asked", "%")
+    seen = [order for order in case.shown if (order.symbol, order.side) == (trade.symbol, trade.side)]
+    if len(seen) != 1 or trade.quantity > seen[0].quantity:
+        why = f"{trade.side} {trade.quantity} {trade.symbol} is not what was approved"
+        return answer("as_approved", "as shown", "another order", "%", passed=False, why=why)
+    if case.limit_price is None:
+        return not_evaluated("as_approved", collar, "%", NO_VALUE)
+    worse = in_percent((case.limit_price - seen[0].limit_price) * trade.side.sign, seen[0].limit_price)
+    why = f"the limit {case.limit_price} is {shown(worse, collar)} % worse than the {seen[0].limit_price} approved"
+    return answer("as_approved", collar, shown(worse, collar), "%", passed=worse <= collar, why=why)

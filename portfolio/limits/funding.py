@@ -2,11 +2,12 @@
 
 The guard counts the sales of the batch at their limit prices, since they are sent first. What they brought is only
 known once they are final, so here a sale counts for what has filled of it and nothing else: no purchase is made on
-credit.
+credit, and one that is too large is made smaller.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -14,33 +15,38 @@ from config.settings import Settings
 from portfolio.costs import commission
 from portfolio.exposure import ZERO, cost_of, free_cash
 from portfolio.limits.case import TradingDay
-from portfolio.models import ApprovedOrder, OrderRecord, PortfolioSnapshot
+from portfolio.models import OrderRecord, OrderTerms, PortfolioSnapshot
 from portfolio.percent import share_of
 
 
-def why_unfunded(
-    purchase: ApprovedOrder,
+def affordable(
+    purchase: OrderTerms,
     snapshot: PortfolioSnapshot,
     settings: Settings,
     day: TradingDay,
     done: Iterable[OrderRecord],
-) -> str | None:
-    """One sentence where `purchase` would leave less than `min_cash`; None where the cash is there.
+) -> int:
+    """The most shares of `purchase` that leave `min_cash`, at its limit price; never more than it asks for.
 
-    `snapshot` is of before the batch, `done` what has become of the orders sent since.
+    `snapshot` and `day` are of before the batch, `done` what has become of the orders sent since. 0 where nobody can
+    tell, since an open purchase or a short position has no price.
     """
+    left = spendable(snapshot, settings, day, done)
+    if left is None:
+        return 0
+    shares = range(purchase.quantity + 1)
+    return max(bisect_right(shares, left, key=lambda count: cost_of(Decimal(count), purchase.limit_price)) - 1, 0)
+
+
+def spendable(
+    snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, done: Iterable[OrderRecord]
+) -> Decimal | None:
+    """Cash in USD above `min_cash` once `done` is counted, as for `affordable`; None where nobody can tell."""
     before = free_cash(snapshot, day.unresolved)
     if before is None:
-        return f"{purchase.symbol}: not bought, since an open purchase or a short position has no price."
-    there = before + sum((_brought_in(order) for order in done), ZERO)
-    left = there - cost_of(Decimal(purchase.quantity), purchase.limit_price)
-    least = share_of(snapshot.summary.net_liquidation, settings.min_cash)
-    if left >= least:
         return None
-    return (
-        f"{purchase.symbol}: not bought, since the sales before it brought too little: {there:,.2f} USD of cash are "
-        f"there, and {least:,.2f} USD must be left. The next run plans anew."
-    )
+    there = before + sum((_brought_in(order) for order in done), ZERO)
+    return there - share_of(snapshot.summary.net_liquidation, settings.min_cash)
 
 
 def _brought_in(order: OrderRecord) -> Decimal:

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from portfolio.limits.case import Case
 from portfolio.limits.eligibility import (
     account_kind,
+    as_approved,
     contract_resolved,
     data_quality,
     no_open_order,
     no_short,
+    no_unresolved_order,
+    not_halted,
     session_open,
     symbol_allowed,
     whole_quantity,
@@ -35,7 +38,7 @@ from portfolio.models import Check
 
 Rule = Callable[[Case], Check]
 
-OF_THE_RUN: tuple[Rule, ...] = (data_quality, account_kind, session_open)
+OF_THE_RUN: tuple[Rule, ...] = (not_halted, data_quality, account_kind, session_open)
 
 OF_THE_TRADE: tuple[Rule, ...] = (
     symbol_allowed,
@@ -43,6 +46,7 @@ OF_THE_TRADE: tuple[Rule, ...] = (
     whole_quantity,
     no_short,
     no_open_order,
+    no_unresolved_order,
     protective_exit,
     quote_quality,
     price_collar,
@@ -57,7 +61,7 @@ OF_THE_TRADE: tuple[Rule, ...] = (
     reversal_cooldown,
 )
 
-RULES: tuple[Rule, ...] = (*OF_THE_RUN, *OF_THE_TRADE, whatif)
+RULES: tuple[Rule, ...] = (*OF_THE_RUN, *OF_THE_TRADE, whatif, as_approved)
 
 
 def judge(case: Case) -> tuple[Check, ...]:

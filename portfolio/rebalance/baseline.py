@@ -95,7 +95,7 @@ def _free_cash(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay,
     free = free_cash(snapshot, day.unresolved)
     if free is None:
         return None
-    batch = Batch("dry-run", snapshot, settings, day)
+    batch = Batch(snapshot, settings, day)
     orders = [order for trade in exits.trades if (order := batch.draft(trade))]
     least = share_of(snapshot.summary.net_liquidation, settings.min_cash)
     return free + sum((cash_change(order) for order in orders), ZERO) - least

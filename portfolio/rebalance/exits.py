@@ -14,7 +14,7 @@ from portfolio.limits import TradingDay, first_refusal
 from portfolio.limits.protection import above_share, gain_of
 from portfolio.models import PortfolioSnapshot, Position, ProposedTrade, Side, TradePlan
 from portfolio.percent import exact, share_of
-from portfolio.pricing import marketable_limit
+from portfolio.pricing import limit_price_of
 from portfolio.rebalance.market import DOWN, Rows, whole
 
 
@@ -115,7 +115,7 @@ def _slice(
     if due.quantity < 1:
         return f"{due.reason}; less than one share of it is left, which cannot be sold."
     quote, contract = about.quotes.get(symbol), about.contracts.get(symbol)
-    limit = marketable_limit(Side.SELL, quote, contract, settings.limit_offset) if quote and contract else None
+    limit = limit_price_of(Side.SELL, quote, contract, settings) if quote and contract else None
     if limit is None:
         return f"{due.reason}; it cannot be sold now, since it has no contract or no limit price."
     most = whole(settings.max_trade_value, limit, DOWN)

@@ -18,14 +18,14 @@ from config.settings import Settings, TradingRule
 from portfolio.drift import BucketDrift, value_in_dollars
 from portfolio.exposure import ZERO, held_value
 from portfolio.limits import Case, TradingDay
-from portfolio.limits.eligibility import contract_resolved, no_open_order
+from portfolio.limits.eligibility import contract_resolved, no_open_order, no_unresolved_order
 from portfolio.limits.history import max_daily_loss, reversal_cooldown
 from portfolio.limits.prices import price_collar, quote_quality
 from portfolio.models import BrokerOrder, Check, PortfolioSnapshot, Position, ProposedTrade, Side
 from portfolio.percent import share_of
-from portfolio.pricing import marketable_limit
+from portfolio.pricing import limit_price_of
 
-OF_THE_SYMBOL = (contract_resolved, no_open_order, quote_quality)
+OF_THE_SYMBOL = (contract_resolved, no_open_order, no_unresolved_order, quote_quality)
 OF_THE_SIDE = (price_collar, reversal_cooldown)
 OF_THE_ACCOUNT = (max_daily_loss,)
 LARGEST = 10**12
@@ -209,7 +209,7 @@ def one_share(
     quote, contract = snapshot.quotes.get(symbol), snapshot.contracts.get(symbol)
     return Case(
         trade=ProposedTrade(symbol=symbol, side=side, quantity=1, reason="may it be traded?"),
-        limit_price=marketable_limit(side, quote, contract, settings.limit_offset) if quote and contract else None,
+        limit_price=limit_price_of(side, quote, contract, settings) if quote and contract else None,
         batch=(),
         discretionary_value=ZERO,
         snapshot=snapshot,

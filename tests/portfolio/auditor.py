@@ -13,11 +13,11 @@ from fractions import Fraction
 
 from config.settings import Settings
 from portfolio.limits import TradingDay
-from portfolio.models import ApprovedOrder, BrokerOrder, PortfolioSnapshot, ProposedTrade
+from portfolio.models import BrokerOrder, OrderTerms, PortfolioSnapshot, ProposedTrade
 
 NOBODY_KNOWS = Fraction(-(10**12))
 
-Batch = list[tuple[ProposedTrade, ApprovedOrder]]
+Batch = list[tuple[ProposedTrade, OrderTerms]]
 
 
 def name_of(symbol: str) -> str:
@@ -52,7 +52,7 @@ class Auditor:
     def _net(self) -> Fraction:
         return Fraction(self.snapshot.summary.net_liquidation)
 
-    def _same(self, order: ApprovedOrder, symbol: str, conid: int) -> bool:
+    def _same(self, order: OrderTerms, symbol: str, conid: int) -> bool:
         return order.conid == conid or name_of(order.symbol) == name_of(symbol)
 
     def _faults_of_run(self) -> Iterator[str]:
@@ -69,7 +69,7 @@ class Auditor:
         if {row.account_id for row in self.snapshot.positions} - {account}:
             yield "shares of somebody else"
 
-    def _faults_of(self, trade: ProposedTrade, order: ApprovedOrder) -> Iterator[str]:
+    def _faults_of(self, trade: ProposedTrade, order: OrderTerms) -> Iterator[str]:
         if (order.symbol, order.side, order.quantity) != (trade.symbol, trade.side, trade.quantity):
             yield "not what was asked"
         if order.account_id != self.snapshot.account.account_id:
@@ -79,7 +79,7 @@ class Auditor:
         yield from self._faults_of_size(trade, order)
         yield from self._faults_of_past(trade, order)
 
-    def _faults_of_symbol(self, order: ApprovedOrder) -> Iterator[str]:
+    def _faults_of_symbol(self, order: OrderTerms) -> Iterator[str]:
         named = [rule for rule in self.settings.trading_rules if rule.enabled and name_of(order.symbol) in rule.symbols]
         if not named and order.side == "BUY":
             yield "symbol"
@@ -90,11 +90,11 @@ class Auditor:
             yield "contract"
         if kinds - {(order.conid, "USD", "STK")}:
             yield "contract"
-        waiting: list[BrokerOrder | ApprovedOrder] = [*self.snapshot.open_orders, *self.day.unresolved]
+        waiting: list[BrokerOrder | OrderTerms] = [*self.snapshot.open_orders, *self.day.unresolved]
         if [other for other in waiting if self._same(order, other.symbol, other.conid)]:
             yield "another order waits"
 
-    def _faults_of_price(self, order: ApprovedOrder) -> Iterator[str]:
+    def _faults_of_price(self, order: OrderTerms) -> Iterator[str]:
         quote = self.snapshot.quotes.get(order.symbol)
         if quote is None or None in (quote.bid, quote.ask, quote.last, quote.as_of) or quote.conid != order.conid:
             yield "quote"
@@ -108,14 +108,14 @@ class Auditor:
         if last <= 0 or abs(Fraction(order.limit_price) - last) * 100 > percent(self.settings.price_collar) * last:
             yield "collar"
 
-    def _faults_of_size(self, trade: ProposedTrade, order: ApprovedOrder) -> Iterator[str]:
+    def _faults_of_size(self, trade: ProposedTrade, order: OrderTerms) -> Iterator[str]:
         value = Fraction(order.limit_price) * order.quantity
         if not 0 < value <= Fraction(self.settings.max_trade_value):
             yield "max_trade_value"
         if not trade.protective and value > Fraction(self.settings.risk_threshold):
             yield "risk_threshold"
 
-    def _faults_of_past(self, trade: ProposedTrade, order: ApprovedOrder) -> Iterator[str]:
+    def _faults_of_past(self, trade: ProposedTrade, order: OrderTerms) -> Iterator[str]:
         if trade.protective:
             if not self._has_fallen_to_its_stop(order) and not self._is_a_gain_to_trim(order):
                 yield "not protective"
@@ -126,7 +126,7 @@ class Auditor:
             if recent and name_of(past.symbol) == name_of(order.symbol) and past.side != order.side:
                 yield "reversal"
 
-    def _has_fallen_to_its_stop(self, order: ApprovedOrder) -> bool:
+    def _has_fallen_to_its_stop(self, order: OrderTerms) -> bool:
         stops = [rule.stop_loss for rule in self.settings.trading_rules if name_of(order.symbol) in rule.symbols]
         rows = [row for row in self.snapshot.positions if self._same(order, row.symbol, row.conid)]
         if order.side == "BUY" or not stops or stops[0] is None or not rows:
@@ -134,7 +134,7 @@ class Auditor:
         floor = 1 + percent(stops[0]) / 100
         return all(Fraction(row.market_price or 0) <= floor * Fraction(row.average_cost) for row in rows)
 
-    def _is_a_gain_to_trim(self, order: ApprovedOrder) -> bool:
+    def _is_a_gain_to_trim(self, order: OrderTerms) -> bool:
         """Whether the one position has gained what its rule asks, and keeps its share of the account."""
         rules = [rule for rule in self.settings.trading_rules if rule.enabled and name_of(order.symbol) in rule.symbols]
         rows = [row for row in self.snapshot.positions if self._same(order, row.symbol, row.conid) and row.quantity]
@@ -171,15 +171,15 @@ class Auditor:
         if bought:
             yield from self._faults_of_purchases(bought, [order for order in orders if order.side == "SELL"])
 
-    def _held(self, order: ApprovedOrder) -> Fraction:
+    def _held(self, order: OrderTerms) -> Fraction:
         rows = [row for row in self.snapshot.positions if self._same(order, row.symbol, row.conid)]
         return Fraction(sum(Fraction(row.quantity) for row in rows))
 
-    def _sold(self, order: ApprovedOrder, orders: list[ApprovedOrder]) -> Fraction:
+    def _sold(self, order: OrderTerms, orders: list[OrderTerms]) -> Fraction:
         sales = [one for one in orders if one.side == "SELL" and self._same(order, one.symbol, one.conid)]
         return Fraction(sum(one.quantity for one in sales))
 
-    def _faults_of_purchases(self, bought: list[ApprovedOrder], sold: list[ApprovedOrder]) -> Iterator[str]:
+    def _faults_of_purchases(self, bought: list[OrderTerms], sold: list[OrderTerms]) -> Iterator[str]:
         first = Fraction(self.day.first_net_liquidation or 0)
         if first <= 0 or (first - self._net) * 100 > percent(self.settings.max_daily_loss) * first:
             yield "max_daily_loss"
@@ -194,7 +194,7 @@ class Auditor:
             if self._value_after(order, bought) * 100 > self._cap(order) * self._net:
                 yield "max_position_size"
 
-    def _cash_after(self, bought: list[ApprovedOrder], sold: list[ApprovedOrder]) -> Fraction:
+    def _cash_after(self, bought: list[OrderTerms], sold: list[OrderTerms]) -> Fraction:
         """With every purchase paid that may fill, and what was sold short bought back; a debt where nobody can tell."""
         cash = Fraction(self.snapshot.summary.total_cash)
         for order in sold:
@@ -216,11 +216,11 @@ class Auditor:
                 cash += NOBODY_KNOWS if row.market_value is None else Fraction(row.market_value)
         return cash
 
-    def _cap(self, order: ApprovedOrder) -> Fraction:
+    def _cap(self, order: OrderTerms) -> Fraction:
         caps = [rule.max_position_size for rule in self.settings.trading_rules if name_of(order.symbol) in rule.symbols]
         return percent(caps[0]) if caps else Fraction(0)
 
-    def _value_after(self, order: ApprovedOrder, bought: list[ApprovedOrder]) -> Fraction:
+    def _value_after(self, order: OrderTerms, bought: list[OrderTerms]) -> Fraction:
         price = Fraction(order.limit_price)
         rows = [row for row in self.snapshot.positions if self._same(order, row.symbol, row.conid)]
         value = sum(max(Fraction(row.market_value or 0), Fraction(row.quantity) * price) for row in rows)

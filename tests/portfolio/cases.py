@@ -16,12 +16,12 @@ from portfolio.limits import Case, TradingDay, judge
 from portfolio.models import (
     Account,
     AccountSummary,
-    ApprovedOrder,
     BrokerOrder,
     Check,
     Contract,
     DataCheck,
     OrderStatus,
+    OrderTerms,
     PortfolioSnapshot,
     Position,
     ProposedTrade,
@@ -33,7 +33,7 @@ from portfolio.models import (
     WhatIf,
     all_passed,
 )
-from portfolio.pricing import marketable_limit
+from portfolio.pricing import limit_price_of
 
 PAPER = "DU1234567"
 LIVE = "U7654321"
@@ -95,7 +95,7 @@ def open_order(symbol: str, side: Side, quantity: int, /, **changes: Any) -> Bro
     return BrokerOrder(**{**known, **changes})
 
 
-def approved(symbol: str, side: Side, quantity: int, /, **changes: Any) -> ApprovedOrder:
+def terms(symbol: str, side: Side, quantity: int, /, **changes: Any) -> OrderTerms:
     known = {
         "client_order_id": f"run-{symbol}-{side}",
         "account_id": PAPER,
@@ -105,7 +105,7 @@ def approved(symbol: str, side: Side, quantity: int, /, **changes: Any) -> Appro
         "quantity": quantity,
         "limit_price": PRICE,
     }
-    return ApprovedOrder(**{**known, **changes})
+    return OrderTerms(**{**known, **changes})
 
 
 def make_summary(
@@ -201,6 +201,21 @@ def checks_of(case: Case) -> dict[str, Check]:
     return {check.rule: check for check in judge(case)}
 
 
+def make_verdict(checks: tuple[Check, ...], wanted: ProposedTrade | None = None, *, passed: bool) -> Verdict:
+    wanted = wanted or trade("SPY", Side.BUY, 1)
+    return Verdict(
+        client_order_id="run-1",
+        symbol=wanted.symbol,
+        side=wanted.side,
+        quantity=wanted.quantity,
+        limit_price=None,
+        judged_at=NOW,
+        evidence="e" * 64,
+        passed=passed,
+        checks=checks,
+    )
+
+
 def good_preview(snapshot: PortfolioSnapshot) -> WhatIf:
     """What a broker with nothing to object to would answer to any order."""
     equity = snapshot.summary.equity_with_loan
@@ -209,13 +224,13 @@ def good_preview(snapshot: PortfolioSnapshot) -> WhatIf:
 
 def judge_batch(
     plan: TradePlan, snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay = DAY
-) -> tuple[list[Verdict], list[tuple[ProposedTrade, ApprovedOrder]]]:
+) -> tuple[list[Verdict], list[tuple[ProposedTrade, OrderTerms]]]:
     """Every trade judged in the guard's order, each with those approved before it; and the approved ones."""
     verdicts: list[Verdict] = []
-    passed: list[tuple[ProposedTrade, ApprovedOrder]] = []
+    passed: list[tuple[ProposedTrade, OrderTerms]] = []
     for wanted in sorted(plan.trades, key=lambda it: (not it.protective, it.side is Side.BUY)):
         known, listed = snapshot.quotes.get(wanted.symbol), snapshot.contracts.get(wanted.symbol)
-        limit = marketable_limit(wanted.side, known, listed, settings.limit_offset) if known and listed else None
+        limit = limit_price_of(wanted.side, known, listed, settings) if known and listed else None
         case = make_case(
             wanted,
             limit_price=limit,
@@ -229,17 +244,10 @@ def judge_batch(
             what_if=good_preview(snapshot),
         )
         checks = judge(case)
-        verdict = Verdict(
-            symbol=wanted.symbol,
-            side=wanted.side,
-            quantity=wanted.quantity,
-            limit_price=limit,
-            passed=all_passed(checks),
-            checks=checks,
-        )
+        verdict = make_verdict(checks, wanted, passed=all_passed(checks))
         verdicts.append(verdict)
         if verdict.passed and limit is not None and listed is not None:
-            order = approved(
+            order = terms(
                 wanted.symbol,
                 wanted.side,
                 wanted.quantity,

@@ -21,7 +21,6 @@ from tests.portfolio.cases import (
     NOW,
     PAPER,
     SESSION,
-    approved,
     contract,
     hours_ago,
     make_settings,
@@ -30,6 +29,7 @@ from tests.portfolio.cases import (
     open_order,
     position,
     quote,
+    terms,
     trade,
 )
 
@@ -135,7 +135,7 @@ def days(draw: st.DrawFn, net: Decimal) -> TradingDay:
         side=SIDES,
         traded_at=st.sampled_from([0, 1, 23.99, 24, 48]).map(hours_ago),
     )
-    lost = st.builds(lambda symbol, side: approved(symbol, side, 10), st.sampled_from(LISTED), SIDES)
+    lost = st.builds(lambda symbol, side: terms(symbol, side, 10), st.sampled_from(LISTED), SIDES)
     return TradingDay(
         first_net_liquidation=draw(mostly(net, None, net * 2, Decimal(0))),
         orders_sent=draw(st.sampled_from([0, 0, 0, 17, 19, 20])),

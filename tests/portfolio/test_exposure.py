@@ -6,7 +6,7 @@ import pytest
 
 from portfolio.exposure import contracts_held, cost_of, free_cash, held_value
 from portfolio.models import OrderStatus, Side
-from tests.portfolio.cases import CASH, SNAPSHOT, approved, make_snapshot, open_order, position
+from tests.portfolio.cases import CASH, SNAPSHOT, make_snapshot, open_order, position, terms
 
 
 def test_a_purchase_costs_its_value_and_the_commission() -> None:
@@ -48,12 +48,12 @@ def test_with_a_working_purchase_of_unknown_price_the_free_cash_is_unknown(chang
 
 def test_an_order_that_may_be_out_there_has_spent_its_cash_once() -> None:
     """Its outcome is unknown: the broker's list may show it or not, and it must count exactly once either way."""
-    lost = approved("SPY", Side.BUY, 10, client_order_id="lost")
+    lost = terms("SPY", Side.BUY, 10, client_order_id="lost")
     paid = CASH - Decimal("1001.00")
     assert free_cash(SNAPSHOT, (lost,)) == paid
     shown = make_snapshot(open_orders=(open_order("SPY", Side.BUY, 10, client_order_id="lost"),))
     assert free_cash(shown, (lost,)) == paid
-    assert free_cash(SNAPSHOT, (approved("SPY", Side.SELL, 10),)) == CASH
+    assert free_cash(SNAPSHOT, (terms("SPY", Side.SELL, 10),)) == CASH
 
 
 def test_proceeds_of_a_short_sale_are_owed_and_not_free() -> None:

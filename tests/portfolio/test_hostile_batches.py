@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from config.settings import Settings
 from portfolio.models import PortfolioSnapshot, ProposedTrade, Side, TradePlan
 from tests.portfolio.auditor import Auditor, Batch
-from tests.portfolio.cases import DAY, SETTINGS, SNAPSHOT, approved, judge_batch, make_settings, trade
+from tests.portfolio.cases import DAY, SETTINGS, SNAPSHOT, judge_batch, make_settings, terms, trade
 from tests.portfolio.hostile import TRADES, accounts, any_settings, days
 
 
@@ -28,11 +28,11 @@ def test_no_batch_of_orders_that_passed_the_rules_breaks_a_limit(
 
 
 def batch(*orders: tuple[str, Side, int]) -> Batch:
-    return [(trade(*order), approved(*order)) for order in orders]
+    return [(trade(*order), terms(*order)) for order in orders]
 
 
 def priced(symbol: str, side: Side, quantity: int, limit: str) -> Batch:
-    return [(trade(symbol, side, quantity), approved(symbol, side, quantity, limit_price=Decimal(limit)))]
+    return [(trade(symbol, side, quantity), terms(symbol, side, quantity, limit_price=Decimal(limit)))]
 
 
 BUY, SELL = Side.BUY, Side.SELL

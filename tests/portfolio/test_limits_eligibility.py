@@ -9,10 +9,13 @@ import pytest
 from portfolio.limits import Case
 from portfolio.limits.eligibility import (
     account_kind,
+    as_approved,
     contract_resolved,
     data_quality,
     no_open_order,
     no_short,
+    no_unresolved_order,
+    not_halted,
     session_open,
     symbol_allowed,
     whole_quantity,
@@ -26,7 +29,6 @@ from tests.portfolio.cases import (
     NOW,
     SESSION,
     SNAPSHOT,
-    approved,
     buy,
     contract,
     make_case,
@@ -36,6 +38,7 @@ from tests.portfolio.cases import (
     open_order,
     position,
     sell,
+    terms,
     trade,
 )
 
@@ -186,7 +189,7 @@ class TestNoShort:
         waiting = make_snapshot(open_orders=(open_order("BRK B", Side.SELL, 30, filled_quantity=10),))
         assert no_short(sell("BRK B", 30, snapshot=waiting)).passed
         assert no_short(sell("BRK B", 31, snapshot=waiting)).passed is False
-        batch = (approved("BRK B", Side.SELL, 20),)
+        batch = (terms("BRK B", Side.SELL, 20),)
         assert no_short(sell("BRK B", 30, batch=batch)).passed
         assert no_short(sell("BRK B", 31, batch=batch)).passed is False
 
@@ -208,7 +211,7 @@ class TestNoShort:
             positions=[position("BRK.B", 50, conid=CONIDS["BRK B"])],
             contracts=SNAPSHOT.contracts | {"BRK.B": contract("BRK B", symbol="BRK.B")},
         )
-        once = (approved("BRK B", Side.SELL, 50),)
+        once = (terms("BRK B", Side.SELL, 50),)
         assert no_short(sell("BRK B", 50, snapshot=snapshot)).passed
         assert no_short(sell("BRK.B", 1, snapshot=snapshot, batch=once)).passed is False
 
@@ -217,21 +220,74 @@ class TestNoOpenOrder:
     def test_a_symbol_without_orders_passes(self) -> None:
         assert no_open_order(buy()).passed
         elsewhere = make_snapshot(open_orders=(open_order("VTI", Side.BUY, 1),))
-        lost = DAY.model_copy(update={"unresolved": (approved("VOO", Side.BUY, 1),)})
-        assert no_open_order(buy(snapshot=elsewhere, day=lost, batch=(approved("AAPL", Side.BUY, 1),))).passed
+        lost = DAY.model_copy(update={"unresolved": (terms("VOO", Side.BUY, 1),)})
+        assert no_open_order(buy(snapshot=elsewhere, day=lost, batch=(terms("AAPL", Side.BUY, 1),))).passed
 
     @pytest.mark.parametrize("side", Side)
     def test_any_order_on_the_symbol_blocks_it(self, side: Side) -> None:
         working = make_snapshot(open_orders=(open_order("SPY", side, 1),))
-        lost = DAY.model_copy(update={"unresolved": (approved("SPY", side, 1),)})
-        for case in (buy(snapshot=working), buy(day=lost), buy(batch=(approved("SPY", side, 1),))):
+        for case in (buy(snapshot=working), buy(batch=(terms("SPY", side, 1),))):
             assert no_open_order(case).passed is False
             assert no_open_order(replace(case, trade=trade("SPY", Side.SELL, 1))).passed is False
 
     def test_an_order_under_another_spelling_or_name_blocks_it_too(self) -> None:
-        spelt = approved("BRK.B", Side.BUY, 1)
-        renamed = approved("OLDNAME", Side.BUY, 1, conid=CONIDS["BRK B"])
+        spelt = terms("BRK.B", Side.BUY, 1)
+        renamed = terms("OLDNAME", Side.BUY, 1, conid=CONIDS["BRK B"])
         for other in (spelt, renamed):
             assert no_open_order(make_case(trade("BRK B", Side.BUY, 1), batch=(other,))).passed is False
+
+
+class TestNoUnresolvedOrder:
+    def test_a_symbol_whose_orders_are_all_accounted_for_passes(self) -> None:
+        assert no_unresolved_order(buy()).passed
+        lost = DAY.model_copy(update={"unresolved": (terms("VOO", Side.BUY, 1),)})
+        assert no_unresolved_order(buy(day=lost)).passed
+
+    @pytest.mark.parametrize("side", Side)
+    def test_an_order_nobody_can_account_for_blocks_its_symbol(self, side: Side) -> None:
+        lost = DAY.model_copy(update={"unresolved": (terms("SPY", side, 1),)})
+        for case in (buy(day=lost), sell(day=lost)):
+            check = no_unresolved_order(case)
+            assert check.passed is False
+            assert lost.unresolved[0].client_order_id in check.why
+
+    def test_it_blocks_it_under_another_spelling_or_name_too(self) -> None:
+        for other in (terms("BRK.B", Side.BUY, 1), terms("OLDNAME", Side.BUY, 1, conid=CONIDS["BRK B"])):
             lost = DAY.model_copy(update={"unresolved": (other,)})
-            assert no_open_order(make_case(trade("BRK B", Side.BUY, 1), day=lost)).passed is False
+            assert no_unresolved_order(make_case(trade("BRK B", Side.BUY, 1), day=lost)).passed is False
+
+
+class TestNotHalted:
+    def test_a_halt_refuses_purchases_sales_and_exits_alike(self) -> None:
+        halted = DAY.model_copy(update={"halted": "a person said so"})
+        for case in (buy(day=halted), sell(day=halted), sell(protective=True, day=halted)):
+            check = not_halted(case)
+            assert check.passed is False
+            assert "a person said so" in check.why
+        assert not_halted(buy()).passed
+
+
+class TestAsApproved:
+    SHOWN = (terms("SPY", Side.BUY, 5),)
+
+    def test_without_a_question_there_is_nothing_to_hold_it_to(self) -> None:
+        assert as_approved(buy()).actual == "exempt"
+
+    def test_what_was_shown_may_be_sent_and_less_of_it(self) -> None:
+        assert as_approved(buy(quantity=5, shown=self.SHOWN)).passed
+        assert as_approved(buy(quantity=4, shown=self.SHOWN)).passed
+
+    @pytest.mark.parametrize("case", [buy(quantity=6), sell(quantity=5), buy("VTI", 5)])
+    def test_nothing_else_may(self, case: Case) -> None:
+        assert as_approved(replace(case, shown=self.SHOWN)).passed is False
+        assert as_approved(replace(case, shown=())).passed is False
+
+    def test_the_limit_may_be_better_but_not_worse_than_the_collar(self) -> None:
+        for limit, passed in (("50", True), ("101.00", True), ("101.01", False)):
+            assert as_approved(buy(shown=self.SHOWN, limit_price=Decimal(limit))).passed is passed
+        sold = (terms("SPY", Side.SELL, 5),)
+        for limit, passed in (("150", True), ("99.00", True), ("98.99", False)):
+            assert as_approved(sell(shown=sold, limit_price=Decimal(limit))).passed is passed
+
+    def test_without_a_limit_it_is_not_evaluated(self) -> None:
+        assert as_approved(buy(shown=self.SHOWN, limit_price=None)).passed is None

@@ -8,7 +8,7 @@ import pytest
 from portfolio.limits import Case, PastTrade
 from portfolio.limits.history import max_daily_loss, max_orders_per_day, reversal_cooldown
 from portfolio.models import Side
-from tests.portfolio.cases import DAY, approved, buy, hours_ago, make_settings, sell, trade
+from tests.portfolio.cases import DAY, buy, hours_ago, make_settings, sell, terms, trade
 
 
 class TestMaxDailyLoss:
@@ -45,8 +45,8 @@ class TestMaxOrdersPerDay:
 
     def test_the_batch_counts_and_sales_do_too(self) -> None:
         day = DAY.model_copy(update={"orders_sent": 18})
-        one = (approved("VTI", Side.BUY, 1),)
-        two = (*one, approved("AAPL", Side.SELL, 1))
+        one = (terms("VTI", Side.BUY, 1),)
+        two = (*one, terms("AAPL", Side.SELL, 1))
         assert max_orders_per_day(sell(day=day, batch=one)).passed
         assert max_orders_per_day(sell(day=day, batch=two)).passed is False
         assert max_orders_per_day(sell(day=day, batch=two, protective=True)).passed is False

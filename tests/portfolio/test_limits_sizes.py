@@ -19,7 +19,6 @@ from tests.portfolio.cases import (
     CONIDS,
     DAY,
     PRICE,
-    approved,
     buy,
     make_settings,
     make_snapshot,
@@ -27,6 +26,7 @@ from tests.portfolio.cases import (
     open_order,
     position,
     sell,
+    terms,
 )
 
 CENT = Decimal("0.01")
@@ -112,12 +112,12 @@ class TestMaxPositionSize:
         working = make_snapshot(open_orders=(open_order("SPY", Side.BUY, 60, filled_quantity=10),))
         assert max_position_size(buy(quantity=50, snapshot=working)).passed
         assert max_position_size(buy(quantity=51, snapshot=working)).passed is False
-        dear = (approved("SPY", Side.BUY, 40, limit_price=PRICE * 2),)
+        dear = (terms("SPY", Side.BUY, 40, limit_price=PRICE * 2),)
         assert max_position_size(buy(quantity=20, batch=dear)).passed
         assert max_position_size(buy(quantity=21, batch=dear)).passed is False
 
     def test_a_sale_in_the_batch_makes_no_room(self) -> None:
-        assert max_position_size(buy(quantity=101, batch=(approved("SPY", Side.SELL, 300),))).passed is False
+        assert max_position_size(buy(quantity=101, batch=(terms("SPY", Side.SELL, 300),))).passed is False
 
     def test_what_is_held_counts_at_the_limit_price_where_that_is_dearer_or_the_mark_is_missing(self) -> None:
         unmarked = make_snapshot(positions=[position("SPY", 300, None)], summary=make_summary())
@@ -158,11 +158,11 @@ class TestMaxPositions:
         assert max_positions(buy("VOO", settings=five, snapshot=free)).passed
         working = make_snapshot(positions=held, open_orders=(open_order("GME", Side.BUY, 1),))
         assert max_positions(buy("VOO", settings=five, snapshot=working)).passed is False
-        batch = (approved("GME", Side.BUY, 1),)
+        batch = (terms("GME", Side.BUY, 1),)
         assert max_positions(buy("VOO", settings=five, snapshot=free, batch=batch)).passed is False
         lost = DAY.model_copy(update={"unresolved": batch})
         assert max_positions(buy("VOO", settings=five, snapshot=free, day=lost)).passed is False
-        sold = (approved("SPY", Side.SELL, 1), *batch)
+        sold = (terms("SPY", Side.SELL, 1), *batch)
         assert max_positions(buy("VOO", settings=five, snapshot=free, batch=sold)).passed is False
 
     def test_a_sale_is_exempt_however_many_are_held(self) -> None:
@@ -193,7 +193,7 @@ class TestMinCash:
         assert over.passed is False
 
     def test_purchases_of_the_batch_and_open_ones_have_spent_their_cash(self) -> None:
-        batch = (approved("VTI", Side.BUY, 40),)
+        batch = (terms("VTI", Side.BUY, 40),)
         assert min_cash(buy(quantity=49, batch=batch)).passed
         assert min_cash(buy(quantity=50, batch=batch)).passed is False
         working = make_snapshot(open_orders=(open_order("VTI", Side.BUY, 40),))
@@ -204,7 +204,7 @@ class TestMinCash:
 
     def test_sales_of_the_batch_count_at_their_limit_less_commission(self) -> None:
         """They are sent before any purchase, and `funding` asks what they brought before one is."""
-        batch = (approved("SPY", Side.SELL, 50),)
+        batch = (terms("SPY", Side.SELL, 50),)
         assert min_cash(buy("VTI", 139, batch=batch)).passed
         assert min_cash(buy("VTI", 140, batch=batch)).passed is False
 

@@ -6,17 +6,18 @@ import pytest
 from pydantic import ValidationError
 
 from portfolio.limits import PastTrade
-from portfolio.models import AccountSummary, ApprovedOrder, Check, Quote, Side, Verdict, WhatIf
+from portfolio.models import AccountSummary, Check, OrderTerms, Quote, Side, WhatIf
 from tests.portfolio.cases import (
     NOW,
     SNAPSHOT,
-    approved,
     contract,
     make_snapshot,
     make_summary,
+    make_verdict,
     open_order,
     position,
     quote,
+    terms,
 )
 
 
@@ -34,16 +35,16 @@ def test_a_price_or_balance_that_is_no_number_never_becomes_a_fact(number: str) 
 
 
 @pytest.mark.parametrize("change", [{"quantity": 0}, {"quantity": -1}, {"quantity": 1.5}, {"limit_price": Decimal(0)}])
-def test_an_approved_order_has_whole_shares_and_a_positive_price(change: dict[str, object]) -> None:
+def test_an_order_has_whole_shares_and_a_positive_price(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        ApprovedOrder.model_validate(approved("SPY", Side.BUY, 1).model_dump() | change)
+        OrderTerms.model_validate(terms("SPY", Side.BUY, 1).model_dump() | change)
 
 
 @pytest.mark.parametrize("answers", [(), (False,), (True, False), (None,), (True, None)])
 def test_a_verdict_cannot_claim_more_than_its_checks(answers: tuple[bool | None, ...]) -> None:
     checks = tuple(Check(rule="x", limit="1", actual="1", passed=answer) for answer in answers)
     with pytest.raises(ValidationError, match="against its own checks"):
-        Verdict(symbol="SPY", side=Side.BUY, quantity=1, limit_price=None, passed=True, checks=checks)
+        make_verdict(checks, passed=True)
 
 
 def test_a_time_without_a_zone_is_refused() -> None:

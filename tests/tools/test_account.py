@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mcp.types import CallToolResult
 
 from brokers.errors import Terminal
-from portfolio.models import ApprovedOrder, OrderStatus, Side
+from portfolio.models import OrderStatus, OrderTerms, Side
 from tests.simulators.scripted_server import ScriptedServer, as_json, tool
 from tools.account import AccountReader
 from tools.answers import understood
@@ -58,7 +58,7 @@ PARAMETERS = {
     Tool.WHATIF_ORDER: ("conid", "side", "quantity", "order_type", "price", "account_id"),
     Tool.GET_ORDER_STATUS: ("client_order_id", "account_id"),
 }
-ORDER = ApprovedOrder(
+ORDER = OrderTerms(
     client_order_id="one", account_id=ME, conid=1, symbol="SPY", side=Side.BUY, quantity=5, limit_price=Decimal("400.1")
 )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,22 @@ from mcp.types import CallToolResult
 from brokers.errors import OutcomeUnknown, Terminal, Unreachable
 from brokers.protocol import Broker, OrderRequest
 from brokers.simulated import open_simulated
-from portfolio.models import ApprovedOrder, BrokerOrder, OrderStatus, Side
+from graph.journal import ApprovalVoid, Halted, Journal, OrderState
+from portfolio.models import ApprovedOrder, BrokerOrder, OrderStatus, OrderTerms, Side
+from tests.permits import journal_in, now, permit
 from tests.simulators.delegating_broker import DelegatingBroker
 from tests.simulators.http_server import ENOUGH_TO_OPEN, HANG, http, misbehaving
 from tests.simulators.scripted_server import ScriptedServer, as_json, text, tool
 from tools.account import AccountReader
-from tools.client import open_toolbox
+from tools.client import Tools, open_toolbox
 from tools.desk import OrderDesk
+from tools.rows.orders import PlaceRow
 from tools.server import build_server
 
 FRIDAY = date(2026, 1, 16)
 ORDER_PARAMETERS = ("conid", "side", "quantity", "order_type", "price", "account_id", "client_order_id", "tif")
 PLACE = tool("place_order", *ORDER_PARAMETERS)
-ORDER = ApprovedOrder(
+ORDER = OrderTerms(
     client_order_id="one", account_id="DU1", conid=1, symbol="SPY", side=Side.BUY, quantity=5, limit_price=Decimal(400)
 )
 
@@ -65,15 +68,16 @@ class Trader:
     desk: OrderDesk
     reader: AccountReader
     broker: Recorded
+    journal: Journal
 
     async def order(self, side: Side, quantity: int, limit: str | None = None, symbol: str = "SPY") -> ApprovedOrder:
-        """An order at `limit`, else at a price that fills."""
+        """The permission for an order at `limit`, else at a price that fills."""
         (account,) = await self.reader.accounts()
         contract = await self.reader.find_contract(symbol)
         quote = (await self.reader.quotes([contract.conid]))[contract.conid]
         touch = quote.ask if side is Side.BUY else quote.bid
         assert touch is not None
-        return ApprovedOrder(
+        terms = OrderTerms(
             client_order_id=f"{side}-{quantity}-{limit}",
             account_id=account.account_id,
             conid=contract.conid,
@@ -82,21 +86,47 @@ class Trader:
             quantity=quantity,
             limit_price=Decimal(limit) if limit else touch,
         )
+        return permit(self.journal, terms)
 
     async def books(self, order: ApprovedOrder) -> BrokerOrder | None:
-        return await self.reader.order_status(order.account_id, order.client_order_id)
+        return await self.reader.order_status(order.terms.account_id, order.terms.client_order_id)
 
 
 @asynccontextmanager
 async def trading(folder: Path, kind: Callable[[Broker], Recorded] = Recorded) -> AsyncIterator[Trader]:
     broker = kind(open_simulated(folder, as_of=FRIDAY))
-    async with open_toolbox(build_server(broker)) as box:
-        yield Trader(OrderDesk(box.order), AccountReader(box.read), broker)
+    with journal_in(folder) as journal:
+        async with open_toolbox(build_server(broker)) as box:
+            yield Trader(OrderDesk(box.order, journal.orders, now), AccountReader(box.read), broker, journal)
     await broker.close()
 
 
+@dataclass
+class Lone:
+    """A desk at a scripted server, and the permission for `ORDER`."""
+
+    desk: OrderDesk
+    approved: ApprovedOrder
+    journal: Journal
+
+    async def place(self) -> PlaceRow:
+        return await self.desk.place(self.approved)
+
+    @property
+    def state(self) -> OrderState:
+        order = self.journal.orders.find(ORDER.client_order_id)
+        assert order is not None
+        return order.state
+
+
+@contextmanager
+def lone_desk(folder: Path, tools: Tools) -> Iterator[Lone]:
+    with journal_in(folder) as journal:
+        yield Lone(OrderDesk(tools, journal.orders, now), permit(journal, ORDER), journal)
+
+
 @asynccontextmanager
-async def desk_of(answer: CallToolResult) -> AsyncIterator[tuple[OrderDesk, ScriptedServer]]:
+async def desk_of(answer: CallToolResult, folder: Path) -> AsyncIterator[tuple[Lone, ScriptedServer]]:
     """The desk at a server that answers every order with `answer`."""
 
     async def respond(_name: str, _arguments: dict[str, Any]) -> CallToolResult:
@@ -104,7 +134,8 @@ async def desk_of(answer: CallToolResult) -> AsyncIterator[tuple[OrderDesk, Scri
 
     server = ScriptedServer([PLACE], respond)
     async with open_toolbox(server) as box:
-        yield OrderDesk(box.order), server
+        with lone_desk(folder, box.order) as desk:
+            yield desk, server
 
 
 def receipt(account_id: str = "DU1", **result: Any) -> CallToolResult:
@@ -118,8 +149,9 @@ def receipt(account_id: str = "DU1", **result: Any) -> CallToolResult:
 async def test_what_was_approved_reaches_the_broker_exactly(tmp_path: Path) -> None:
     """Numbers pass through JSON on the way; 5 shares must not arrive as 5.0, nor a price with a float's noise."""
     async with trading(tmp_path) as trader:
-        order = await trader.order(Side.BUY, 5)
-        placed = await trader.desk.place(order)
+        approved = await trader.order(Side.BUY, 5)
+        order = approved.terms
+        placed = await trader.desk.place(approved)
         (request,) = trader.broker.requests
         assert (request.account_id, request.conid, request.side) == (order.account_id, order.conid, order.side)
         assert (str(request.quantity), request.limit_price) == ("5", order.limit_price)
@@ -167,7 +199,7 @@ async def test_an_approved_order_is_used_once(tmp_path: Path) -> None:
     async with trading(tmp_path) as trader:
         order = await trader.order(Side.BUY, 1)
         await trader.desk.place(order)
-        with pytest.raises(Terminal, match="was sent before; it was not sent again"):
+        with pytest.raises(ApprovalVoid, match="is SUBMITTING in the journal"):
             await trader.desk.place(order)
         assert len(trader.broker.requests) == 1
 
@@ -192,7 +224,7 @@ async def test_what_is_left_of_an_order_can_be_cancelled(tmp_path: Path) -> None
         order = await trader.order(Side.BUY, 1, "1.00")
         placed = await trader.desk.place(order)
         assert placed.order_id is not None
-        assert (await trader.desk.cancel(order.account_id, placed.order_id)).order_status == "Cancelled"
+        assert (await trader.desk.cancel(order.terms.account_id, placed.order_id)).order_status == "Cancelled"
         books = await trader.books(order)
         assert books is not None
         assert books.status is OrderStatus.CANCELLED
@@ -201,9 +233,9 @@ async def test_what_is_left_of_an_order_can_be_cancelled(tmp_path: Path) -> None
 # --- certain that nothing was sent --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("missing", ["client_order_id", "price", "tif", "account_id"])
-async def test_an_order_tool_that_lacks_a_parameter_is_not_used(missing: str) -> None:
-    """Without the price it would be a market order; without our id nobody could find it again."""
+@pytest.mark.parametrize("missing", ["price", "account_id", "conid"])
+async def test_an_order_tool_that_lacks_a_parameter_is_not_used(missing: str, tmp_path: Path) -> None:
+    """Without the price it would be a market order."""
     lacking = tool("place_order", *(name for name in ORDER_PARAMETERS if name != missing))
 
     async def respond(_name: str, _arguments: dict[str, Any]) -> CallToolResult:
@@ -211,34 +243,92 @@ async def test_an_order_tool_that_lacks_a_parameter_is_not_used(missing: str) ->
 
     server = ScriptedServer([lacking], respond)
     async with open_toolbox(server) as box:
-        with pytest.raises(Terminal, match=f"does not agree on {missing}; nothing was asked"):
-            await OrderDesk(box.order).place(ORDER)
+        with lone_desk(tmp_path, box.order) as desk:
+            with pytest.raises(Terminal, match=f"does not agree on {missing}; nothing was asked"):
+                await desk.place()
+            assert desk.state is OrderState.APPROVED
     assert server.calls == []
 
 
-async def test_without_an_order_tool_nothing_is_sent() -> None:
+async def test_a_server_that_knows_no_client_order_ids_gets_the_order_without(tmp_path: Path) -> None:
+    plain = tool("place_order", *(name for name in ORDER_PARAMETERS if name not in ("client_order_id", "tif")))
+
+    async def respond(_name: str, arguments: dict[str, Any]) -> CallToolResult:
+        assert "client_order_id" not in arguments
+        return receipt(order_id="7", order_status="Submitted")
+
+    async with open_toolbox(ScriptedServer([plain], respond)) as box:
+        with lone_desk(tmp_path, box.order) as desk:
+            assert (await desk.place()).order_id == "7"
+
+
+async def test_without_an_order_tool_nothing_is_sent(tmp_path: Path) -> None:
     async with open_toolbox(ScriptedServer([], lambda *_: asyncio.sleep(0, text("")))) as box:
-        with pytest.raises(Terminal, match="place_order: the MCP server offers no such tool here; nothing was asked"):
-            await OrderDesk(box.order).place(ORDER)
+        with (
+            lone_desk(tmp_path, box.order) as desk,
+            pytest.raises(Terminal, match="place_order: the MCP server offers no such tool here; nothing was asked"),
+        ):
+            await desk.place()
 
 
-async def test_over_a_connection_that_is_lost_already_nothing_is_sent() -> None:
-    async with desk_of(receipt(order_id="7", order_status="Filled")) as (desk, server):
-        pass
-    with pytest.raises(Unreachable, match="nothing was asked"):
-        await desk.place(ORDER)
+async def test_an_order_that_could_not_leave_can_still_be_sent(tmp_path: Path) -> None:
+    """Over a connection that is lost already nothing is sent, and the permission is not used up."""
+    async with desk_of(receipt(order_id="7", order_status="Filled"), tmp_path / "a") as (desk, server):
+        tools = desk.desk
+    with journal_in(tmp_path / "a") as journal:
+        approved = permit(journal, ORDER.model_copy(update={"client_order_id": "two"}))
+        with pytest.raises(Unreachable, match="nothing was asked"):
+            await tools.place(approved)
+        order = journal.orders.find("two")
+        assert order is not None
+        assert order.state is OrderState.APPROVED
     assert server.calls == []
 
 
-async def test_an_order_that_was_not_sent_can_still_be_sent(tmp_path: Path) -> None:
-    """Refused before it left, it is not used up."""
-    async with desk_of(receipt()) as (lost, _):
-        pass
-    async with trading(tmp_path) as trader:
-        order = await trader.order(Side.BUY, 1)
-        with pytest.raises(Unreachable):
-            await lost.place(order)
-        assert (await trader.desk.place(order)).order_status == "Filled"
+VOID: dict[str, Callable[[ApprovedOrder], ApprovedOrder]] = {
+    "more shares": lambda one: one.model_copy(update={"terms": one.terms.model_copy(update={"quantity": 6})}),
+    "fewer shares": lambda one: one.model_copy(update={"terms": one.terms.model_copy(update={"quantity": 4})}),
+    "another price": lambda one: one.model_copy(
+        update={"terms": one.terms.model_copy(update={"limit_price": Decimal("400.01")})}
+    ),
+    "another side": lambda one: one.model_copy(update={"terms": one.terms.model_copy(update={"side": Side.SELL})}),
+    "another contract": lambda one: one.model_copy(update={"terms": one.terms.model_copy(update={"conid": 2})}),
+    "another account": lambda one: one.model_copy(update={"terms": one.terms.model_copy(update={"account_id": "U1"})}),
+    "another id": lambda one: one.model_copy(update={"terms": one.terms.model_copy(update={"client_order_id": "x"})}),
+    "another verdict": lambda one: one.model_copy(update={"evidence": "f" * 64}),
+    "a longer life": lambda one: one.model_copy(update={"expires_at": one.expires_at + timedelta(hours=1)}),
+    "not yet": lambda one: one.model_copy(update={"approved_at": one.approved_at + timedelta(hours=1)}),
+}
+
+
+@pytest.mark.parametrize("change", VOID)
+async def test_a_permission_that_was_changed_is_void(change: str, tmp_path: Path) -> None:
+    """Promise 2: exactly what the guard approved, or nothing."""
+    async with desk_of(receipt(order_id="7", order_status="Submitted"), tmp_path) as (desk, server):
+        with pytest.raises(ApprovalVoid, match="not sent, since its approval is void"):
+            await desk.desk.place(VOID[change](desk.approved))
+        assert desk.state is OrderState.APPROVED
+    assert server.calls == []
+
+
+async def test_a_permission_grows_old(tmp_path: Path) -> None:
+    async with desk_of(receipt(order_id="7", order_status="Submitted"), tmp_path) as (desk, server):
+        old = permit(desk.journal, ORDER.model_copy(update={"client_order_id": "old"}), lasts=0)
+        with pytest.raises(ApprovalVoid, match="it held from"):
+            await desk.desk.place(old)
+    assert server.calls == []
+
+
+async def test_a_halt_stops_an_order_that_is_approved_already(tmp_path: Path) -> None:
+    """Promise 9."""
+    async with desk_of(receipt(order_id="7", order_status="Submitted"), tmp_path) as (desk, server):
+        desk.journal.halts.halt("a test", now())
+        with pytest.raises(Halted, match="trading is halted: a test"):
+            await desk.place()
+        assert desk.state is OrderState.APPROVED
+        desk.journal.halts.resume("the test goes on", now())
+        await desk.place()
+    assert server.calls == ["place_order"]
 
 
 # --- the order may have been placed -------------------------------------------------------------------------------
@@ -259,13 +349,13 @@ UNCERTAIN: dict[str, CallToolResult] = {
 
 
 @pytest.mark.parametrize("kind", UNCERTAIN)
-async def test_an_answer_that_confirms_nothing_leaves_the_outcome_unknown(kind: str) -> None:
+async def test_an_answer_that_confirms_nothing_leaves_the_outcome_unknown(kind: str, tmp_path: Path) -> None:
     """Promise 4: an error is no proof that nothing was sent, and a missing id is neither done nor failed."""
-    async with desk_of(UNCERTAIN[kind]) as (desk, server):
+    async with desk_of(UNCERTAIN[kind], tmp_path) as (desk, server):
         with pytest.raises(OutcomeUnknown, match="SPY: the order may have been placed"):
-            await desk.place(ORDER)
-        with pytest.raises(Terminal, match="was sent before"):
-            await desk.place(ORDER)
+            await desk.place()
+        with pytest.raises(ApprovalVoid, match="is SUBMITTING in the journal"):
+            await desk.place()
     assert server.calls == ["place_order"]
 
 
@@ -274,14 +364,19 @@ async def test_an_answer_that_confirms_nothing_leaves_the_outcome_unknown(kind: 
     [HANG, None, http("500 Internal Server Error", "text/plain", ""), http("200 OK", "text/html", "<h1>Hello</h1>")],
     ids=["silence", "closed", "500", "page"],
 )
-async def test_a_connection_that_breaks_under_an_order_leaves_the_outcome_unknown(fault: bytes | None) -> None:
+async def test_a_connection_that_breaks_under_an_order_leaves_the_outcome_unknown(
+    fault: bytes | None, tmp_path: Path
+) -> None:
     offered = [PLACE.model_dump(exclude_none=True)]
     async with (
         misbehaving(fault, at="tools/call", offered=offered) as address,
         open_toolbox(address, limit_seconds=ENOUGH_TO_OPEN) as box,
     ):
-        with pytest.raises(OutcomeUnknown, match="SPY: the order may have been placed"):
-            await OrderDesk(box.order).place(ORDER)
+        with (
+            lone_desk(tmp_path, box.order) as desk,
+            pytest.raises(OutcomeUnknown, match="SPY: the order may have been placed"),
+        ):
+            await desk.place()
 
 
 @pytest.mark.parametrize("kind", [FallsSilent, BreaksAfterwards])

@@ -16,7 +16,9 @@ import pytest
 import uvicorn
 
 from brokers.simulated import open_simulated
-from portfolio.models import ApprovedOrder, Side
+from graph.journal import Journal
+from portfolio.models import OrderTerms, Side
+from tests.permits import journal_in, now, permit
 from tools.account import AccountReader
 from tools.client import Toolbox, open_toolbox
 from tools.desk import OrderDesk
@@ -59,16 +61,16 @@ async def over_http(folder: Path) -> AsyncIterator[Toolbox]:
 TRANSPORTS = {"memory": in_memory, "stdio": over_stdio, "http": over_http}
 
 
-async def facts(box: Toolbox) -> dict[str, object]:
+async def facts(box: Toolbox, journal: Journal) -> dict[str, object]:
     """Everything the graph asks, before and after one order that fills and one that rests."""
-    reader, desk = AccountReader(box.read), OrderDesk(box.order)
+    reader, desk = AccountReader(box.read), OrderDesk(box.order, journal.orders, now)
     (account,) = await reader.accounts()
     contracts = [await reader.find_contract(symbol) for symbol in SYMBOLS]
     quotes = await reader.quotes(contract.conid for contract in contracts)
     spy = contracts[0]
     ask = quotes[spy.conid].ask
     assert ask is not None
-    fills = ApprovedOrder(
+    fills = OrderTerms(
         client_order_id="fills",
         account_id=account.account_id,
         conid=spy.conid,
@@ -86,7 +88,7 @@ async def facts(box: Toolbox) -> dict[str, object]:
         "session": await reader.session("SPY"),
         "before": (await reader.summary(account.account_id), await reader.positions(account.account_id)),
         "what_if": await reader.what_if(fills),
-        "receipts": [await desk.place(fills), await desk.place(rests)],
+        "receipts": [await desk.place(permit(journal, order)) for order in (fills, rests)],
         "statuses": [await reader.order_status(account.account_id, sent) for sent in ("fills", "rests", "never")],
         "open": await reader.open_orders(account.account_id),
         "after": (await reader.summary(account.account_id), await reader.positions(account.account_id)),
@@ -97,9 +99,11 @@ async def facts(box: Toolbox) -> dict[str, object]:
 async def test_the_same_facts_come_over_every_transport(transport: str, tmp_path: Path) -> None:
     """The nodes of the graph cannot tell which one they use."""
     async with in_memory(tmp_path / "memory") as box:
-        expected = await facts(box)
+        with journal_in(tmp_path / "a") as journal:
+            expected = await facts(box, journal)
     async with TRANSPORTS[transport](tmp_path / transport) as box:
-        assert await facts(box) == expected
+        with journal_in(tmp_path / "b") as journal:
+            assert await facts(box, journal) == expected
     statuses = expected["statuses"]
     assert isinstance(statuses, list)
     assert [status and status.status.value for status in statuses] == ["FILLED", "SUBMITTED", None]

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from config.settings import Settings, TradingRule
 from portfolio.limits import PastTrade, TradingDay
-from portfolio.models import ApprovedOrder, BrokerOrder, Contract, PortfolioSnapshot, Position, Quote, Side
-from tests.portfolio.cases import NOW, PAPER, approved, hours_ago, make_snapshot, make_summary, open_order
+from portfolio.models import BrokerOrder, Contract, OrderTerms, PortfolioSnapshot, Position, Quote, Side
+from tests.portfolio.cases import NOW, PAPER, hours_ago, make_snapshot, make_summary, open_order, terms
 from tests.portfolio.hostile import mostly
 
 CENT = Decimal("0.01")
@@ -164,9 +164,9 @@ def _open_order(random: Random, names: list[str]) -> BrokerOrder:
 
 
 def _day(draw: st.DrawFn, random: Random, names: list[str], net: Decimal) -> TradingDay:
-    def lost() -> ApprovedOrder:
+    def lost() -> OrderTerms:
         name = random.choice(names)
-        return approved(name, random.choice(list(Side)), 10, conid=names.index(name) + 1)
+        return terms(name, random.choice(list(Side)), 10, conid=names.index(name) + 1)
 
     return TradingDay(
         first_net_liquidation=draw(mostly(net, None, net * 2)),

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from config.settings import Settings
 from portfolio.limits import TradingDay
 from portfolio.models import PortfolioSnapshot, TradePlan
-from portfolio.pricing import marketable_limit
+from portfolio.pricing import limit_price_of
 from portfolio.rebalance import baseline_plan
 from tests.portfolio.auditor import Auditor, Batch
-from tests.portfolio.cases import approved
+from tests.portfolio.cases import terms
 from tests.portfolio.rebalance.adversarial import World, worlds
 
 
@@ -22,9 +22,9 @@ def as_orders(plan: TradePlan, snapshot: PortfolioSnapshot, settings: Settings) 
     batch = []
     for trade in plan.trades:
         quote, contract = snapshot.quotes[trade.symbol], snapshot.contracts[trade.symbol]
-        limit = marketable_limit(trade.side, quote, contract, settings.limit_offset)
+        limit = limit_price_of(trade.side, quote, contract, settings)
         assert limit is not None, f"{trade.symbol} has no limit price"
-        order = approved(trade.symbol, trade.side, trade.quantity, conid=contract.conid, limit_price=limit)
+        order = terms(trade.symbol, trade.side, trade.quantity, conid=contract.conid, limit_price=limit)
         batch.append((trade, order))
     return batch
 

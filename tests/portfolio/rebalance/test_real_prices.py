@@ -111,7 +111,7 @@ class Investor:
         )
         plan = baseline_plan(snapshot, self.settings, today)
         assert audited(plan, snapshot, self.settings, today) == set()
-        batch = Batch("run", snapshot, self.settings, today)
+        batch = Batch(snapshot, self.settings, today)
         for trade in plan.trades:
             order = batch.draft(trade)
             assert order is not None

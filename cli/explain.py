@@ -1,0 +1,89 @@
+"""`smart-agent explain`: why an order was sent or not, rule by rule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from cli.exit_codes import ExitCode
+from cli.journal import journal_of
+from cli.options import HomeOption, exit_with
+
+if TYPE_CHECKING:
+    from graph.journal import Change, JournalledOrder
+    from portfolio.models import Check, Verdict
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
+
+
+def explain(
+    name: Annotated[str, typer.Argument(metavar="RUN_OR_ORDER_ID", help="Id of a run, or of one of its orders.")],
+    home: HomeOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every rule's limit, value and outcome for the orders of a past run, and what became of them.
+
+    Example: smart-agent explain 20260615-193000-1a2b3c-1
+    """
+    with journal_of(home) as (_, journal):
+        found = journal.orders.find(name)
+        orders = (found,) if found else journal.orders.of_run(name)
+        run = journal.runs.find(name)
+        told = [
+            (order, journal.orders.changes(order.client_order_id), journal.orders.verdicts(order.client_order_id))
+            for order in orders
+        ]
+    if not told and run is None:
+        exit_with(ExitCode.BAD_USAGE, f"{name}: no run and no order of that name is in the journal.")
+    if as_json:
+        typer.echo(json.dumps([_facts(*one) for one in told], indent=2))
+        return
+    console = Console()
+    if run:
+        console.print(Text.assemble(("Run ", "dim"), (run.run_id, "bold"), f"  {run.outcome}: {run.message}"))
+    for one in told:
+        for part in _screen(*one):
+            console.print(part)
+
+
+def _facts(order: JournalledOrder, changes: tuple[Change, ...], verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
+    return {
+        "order": order.model_dump(mode="json"),
+        "changes": [change.model_dump(mode="json") for change in changes],
+        "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts],
+    }
+
+
+def _screen(
+    order: JournalledOrder, changes: tuple[Change, ...], verdicts: tuple[Verdict, ...]
+) -> Iterator[RenderableType]:
+    yield Text()
+    yield Text.assemble(
+        (order.client_order_id, "bold"), f"  {order.side} {order.quantity} {order.symbol}  ", (order.state, "cyan")
+    )
+    for change in changes:
+        yield Text.assemble(("  ", ""), (f"{change.at:%H:%M:%S} ", "dim"), f"{change.state:<10} ", change.why)
+    for verdict in verdicts:
+        limit = "no limit price" if verdict.limit_price is None else f"limit {verdict.limit_price:,.2f}"
+        outcome = Text("passed", style="green") if verdict.passed else Text("refused", style="red")
+        heading = f"  Verdict of {verdict.judged_at:%Y-%m-%d %H:%M:%S} UTC on {verdict.quantity} at {limit}: "
+        yield Text.assemble(heading, outcome, (f"  evidence {verdict.evidence[:12]}", "dim"))
+        yield _rules(verdict.checks)
+
+
+def _rules(checks: tuple[Check, ...]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2), pad_edge=True, header_style="dim")
+    for column in ("Rule", "Limit", "Actual", "Unit", "Outcome"):
+        table.add_column(column)
+    outcomes = {True: "[green]passed[/]", False: "[red]failed[/]", None: "[yellow]not evaluated[/]"}
+    for check in checks:
+        table.add_row(check.rule, escape(check.limit), escape(check.actual), escape(check.unit), outcomes[check.passed])
+    return table

@@ -1,0 +1,81 @@
+"""`smart-agent halt`, `resume` and `emergency-stop`: no order leaves while trading is halted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from cli.exit_codes import ExitCode
+from cli.journal import journal_of, now
+from cli.options import AsOfOption, ConfigOption, HomeOption, PricesOption, day_of, exit_with
+from cli.run_command import RunCommand
+
+WhyOption = Annotated[str, typer.Option("--why", help="The reason, for whoever finds it halted.")]
+
+
+def halt(why: WhyOption = "a person halted it", home: HomeOption = None) -> None:
+    """Stop every order at once, also of a run that is under way, until `smart-agent resume`.
+
+    Example: smart-agent halt --why "on holiday"
+    """
+    with journal_of(home) as (_, journal):
+        journal.halts.halt(why, now())
+    _say(f"Trading is halted: {why}. No order is sent until `smart-agent resume`.", "yellow")
+
+
+def resume(why: WhyOption = "a person resumed it", home: HomeOption = None) -> None:
+    """Let orders be sent again after a halt."""
+    with journal_of(home) as (_, journal):
+        halted = journal.halts.current()
+        if halted:
+            journal.halts.resume(why, now())
+    if halted is None:
+        _say("Trading was not halted; nothing has changed.", "green")
+        return
+    since = f" since {halted.since:%Y-%m-%d %H:%M} UTC" if halted.since else ""
+    _say(f"Trading goes on; it was halted{since}: {halted.why}.", "green")
+
+
+def emergency_stop(
+    why: WhyOption = "emergency stop",
+    home: HomeOption = None,
+    config: ConfigOption = None,
+    prices: PricesOption = None,
+    as_of: AsOfOption = None,
+) -> None:
+    """Halt, and cancel every open order of ours; what could not be cancelled is reported, with exit code 7."""
+    halt(why, home)
+    command = RunCommand(config=_text(config and config.absolute()), prices=_text(prices), as_of=_text(day_of(as_of)))
+    place, settings = command.load_or_exit(home)
+    from brokers.errors import BrokerError  # noqa: PLC0415  (the graph and its libraries take seconds to import)
+    from cli.wiring import Start, open_run  # noqa: PLC0415
+    from graph.emergency import Cancelled, cancel_open_orders  # noqa: PLC0415
+
+    async def cancel() -> tuple[Cancelled, ...]:
+        async with open_run(settings, place, Start(command=command)) as run:
+            return await cancel_open_orders(run.context)
+
+    try:
+        orders = asyncio.run(cancel())
+    except BrokerError as error:
+        exit_with(
+            ExitCode.UNREACHABLE, f"{error} Trading is halted, and open orders may still work: look at the broker."
+        )
+    for order in orders:
+        _say(order.words, "green" if order.done else "red")
+    if not orders:
+        _say("No order of ours is open.", "green")
+    if not all(order.done for order in orders):
+        raise typer.Exit(ExitCode.ORDER_UNKNOWN)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _say(sentence: str, style: str) -> None:
+    Console().print(Text(sentence, style=style), soft_wrap=True)

@@ -1,0 +1,77 @@
+"""`smart-agent orders …`: the orders nobody can account for, and a person's word on them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli.exit_codes import ExitCode
+from cli.journal import journal_of, now
+from cli.options import HomeOption, exit_with, sole_use
+
+app = typer.Typer(help="Orders whose outcome is not known.", no_args_is_help=True)
+
+
+class Resolution(StrEnum):
+    FILLED = "filled"
+    NOT_SENT = "not-sent"
+
+
+AsOption = Annotated[Resolution, typer.Option("--as", help="What the broker's own screens show.")]
+
+
+@app.command("list")
+def unsettled(home: HomeOption = None) -> None:
+    """List the orders that may still be out there; exit code 7 when there are any."""
+    with journal_of(home) as (_, journal):
+        orders = journal.orders.unsettled()
+    if not orders:
+        typer.echo("Every order is settled.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("Order", "Account", "", "", "Symbol", "State", "Since (UTC)"):
+        table.add_column(column)
+    for order in orders:
+        since = f"{order.submitting_at:%Y-%m-%d %H:%M:%S}" if order.submitting_at else "-"
+        table.add_row(
+            order.client_order_id,
+            order.account_id,
+            order.side,
+            str(order.quantity),
+            escape(order.symbol),
+            order.state,
+            since,
+        )
+    Console().print(table)
+    raise typer.Exit(ExitCode.ORDER_UNKNOWN)
+
+
+@app.command()
+def resolve(
+    order_id: Annotated[str, typer.Argument(help="The order's id, as `smart-agent orders list` shows it.")],
+    resolution: AsOption,
+    home: HomeOption = None,
+) -> None:
+    """Say what became of an order that nobody could account for, so that its symbol is traded again.
+
+    Example: smart-agent orders resolve 20260615-193000-1a2b3c-1 --as not-sent
+    """
+    with journal_of(home) as (place, journal), sole_use(place):
+        order = journal.orders.find(order_id)
+        if order is None or order.approved is None or not order.state.is_unsettled:
+            state = "unknown here" if order is None else order.state
+            exit_with(
+                ExitCode.BAD_USAGE,
+                f"{order_id}: this order is {state} and needs no word from you; nothing was changed. "
+                "See `smart-agent orders list` for those that do.",
+            )
+        from graph.sightings import settled_by_a_person  # noqa: PLC0415
+
+        record = settled_by_a_person(order, filled=resolution is Resolution.FILLED)
+        journal.orders.settle(record, now())
+    typer.echo(f"{order_id} is now {record.status}: {record.message}.")

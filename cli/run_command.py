@@ -1,0 +1,61 @@
+"""What a person wrote to start a run, kept so that another process can go on with the same, days later."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cli.exit_codes import ExitCode
+from cli.options import exit_with, load_or_exit
+
+if TYPE_CHECKING:
+    from config.home import Home
+    from config.settings import Settings
+
+
+@dataclass(frozen=True)
+class RunCommand:
+    """The options of `smart-agent run` as text; None where one was not given. `trading` is "paper" or "live"."""
+
+    config: str | None = None
+    prices: str | None = None
+    as_of: str | None = None
+    strategy: str | None = None
+    risk_threshold: str | None = None
+    mcp_url: str | None = None
+    trading: str | None = None
+
+    def as_facts(self) -> dict[str, str | None]:
+        return asdict(self)
+
+    def load_or_exit(self, home: Path | None) -> tuple[Home, Settings]:
+        """The home and the settings in effect; a person at the terminal types the id of a live account.
+
+        Whatever cannot be started is told on stderr, and the process ends with exit code 2.
+        """
+        overrides: dict[str, Any] = {"risk_threshold": self.risk_threshold, "mcp_url": self.mcp_url}
+        overrides = {key: value for key, value in overrides.items() if value is not None}
+        if self.trading:
+            overrides["paper_trading"] = self.trading == "paper"
+        if self.trading == "live" and sys.stdin.isatty():
+            typed = typer.prompt("Live trading moves real money. Type the id of the live account to trade", err=True)
+            overrides["live_account_confirmed"] = typed.strip()
+        place, settings = load_or_exit(home, Path(self.config) if self.config else None, overrides, self.strategy)
+        self._refuse_contradictions(settings)
+        return place, settings
+
+    def _refuse_contradictions(self, settings: Settings) -> None:
+        from portfolio.limits.standing import why_not_started  # noqa: PLC0415  (costs more than the help page)
+
+        if settings.mcp_url and (self.prices or self.as_of):
+            exit_with(
+                ExitCode.BAD_USAGE,
+                "--prices and --as-of move the embedded simulated broker, and the server at mcp_url keeps its own "
+                "time; nothing was started. Give them to `smart-agent server` instead, or leave out mcp_url.",
+            )
+        if why := why_not_started(settings):
+            exit_with(ExitCode.BAD_USAGE, why)

@@ -1,0 +1,62 @@
+"""Cancel every open order of ours, whatever else goes on; what the journal keeps of them is left to the next run."""
+
+from __future__ import annotations
+
+from brokers.errors import BrokerError
+from graph.journal import JournalledOrder
+from graph.sightings import what_became_of
+from graph.state import Context
+from portfolio.models import BrokerOrder, Fact
+
+
+class Cancelled(Fact):
+    """One open order: whether it is certainly over now, and a sentence about it."""
+
+    done: bool
+    words: str
+
+
+async def cancel_open_orders(context: Context) -> tuple[Cancelled, ...]:
+    """Ask the broker to cancel every order of ours that may still trade, and look what became of it.
+
+    Raises:
+        BrokerError: the broker does not say which orders are open.
+    """
+    told = [await _cancel_journalled(sent, context) for sent in context.journal.orders.unsettled()]
+    left = [
+        order
+        for account in await context.reader.accounts()
+        for order in await context.reader.open_orders(account.account_id)
+        if order.client_order_id and context.journal.orders.find(order.client_order_id)
+    ]
+    return (*told, *[await _cancel(order, context) for order in left])
+
+
+async def _cancel_journalled(sent: JournalledOrder, context: Context) -> Cancelled:
+    name = f"{sent.side} {sent.quantity} {sent.symbol} ({sent.client_order_id})"
+    try:
+        known = await what_became_of(sent, context)
+        if known is None:
+            return Cancelled(
+                done=False, words=f"{name}: the broker does not show it; look in the broker's own screens."
+            )
+        if not known.status.is_working:
+            return Cancelled(done=True, words=f"{name}: it is {known.status} already.")
+        await context.desk.cancel(known.account_id, known.order_id)
+        known = await what_became_of(sent, context)
+    except BrokerError as error:
+        return Cancelled(done=False, words=f"{name}: it could not be cancelled ({error}).")
+    done = known is not None and not known.status.is_working
+    became = known.status if known else "out of sight"
+    return Cancelled(done=done, words=f"{name}: it is {became} after the cancellation.")
+
+
+async def _cancel(order: BrokerOrder, context: Context) -> Cancelled:
+    name = f"{order.side} {order.quantity:f} {order.symbol} ({order.client_order_id})"
+    try:
+        await context.desk.cancel(order.account_id, order.order_id)
+        left = await context.reader.open_orders(order.account_id)
+    except BrokerError as error:
+        return Cancelled(done=False, words=f"{name}: it could not be cancelled ({error}).")
+    done = order.order_id not in {one.order_id for one in left}
+    return Cancelled(done=done, words=f"{name}: {'cancelled' if done else 'it still works after the cancellation'}.")

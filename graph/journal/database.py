@@ -1,0 +1,165 @@
+"""The database behind the journal: its tables, its durability, and the one error it raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    and_,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+TABLES = MetaData()
+
+ORDERS = Table(
+    "orders",
+    TABLES,
+    Column("client_order_id", String, primary_key=True),
+    Column("run_id", String, nullable=False, index=True),
+    Column("account_id", String, nullable=False, index=True),
+    Column("symbol", String, nullable=False),
+    Column("side", String, nullable=False),
+    Column("quantity", String, nullable=False),  # of a hostile plan, larger than any integer of a database
+    Column("state", String, nullable=False, index=True),
+    Column("approved", String),  # the ApprovedOrder, once there is one
+    Column("judged_as_of", String),  # by the broker's clock, as the next two
+    Column("sent_at", String, index=True),
+    Column("trading_day", Date, index=True),  # of the attempt to send it, in New York
+    Column("submitting_at", String),  # by the agent's own clock
+    Column("held_before", String),  # shares, before it was sent
+    Column("record", String),  # the OrderRecord: what is known since
+)
+CHANGES = Table(
+    "order_changes",
+    TABLES,
+    Column("number", Integer, primary_key=True),
+    Column("client_order_id", String, nullable=False, index=True),
+    Column("state", String, nullable=False),
+    Column("at", String, nullable=False),
+    Column("why", String, nullable=False),
+)
+VERDICTS = Table(
+    "verdicts",
+    TABLES,
+    Column("number", Integer, primary_key=True),
+    Column("run_id", String, nullable=False, index=True),
+    Column("client_order_id", String, nullable=False, index=True),
+    Column("evidence", String, nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("verdict", String, nullable=False),
+)
+DAYS = Table(
+    "days",
+    TABLES,
+    Column("account_id", String, primary_key=True),
+    Column("trading_day", Date, primary_key=True),
+    Column("first_net_liquidation", String, nullable=False),
+)
+RUNS = Table(
+    "runs",
+    TABLES,
+    Column("run_id", String, primary_key=True),
+    Column("account_id", String, index=True),
+    Column("started_at", String, nullable=False, index=True),
+    Column("outcome", String, nullable=False),
+    Column("record", String, nullable=False),
+)
+QUESTIONS = Table(
+    "questions",
+    TABLES,
+    Column("run_id", String, primary_key=True),
+    Column("account_id", String, nullable=False, index=True),
+    Column("asked_at", String, nullable=False),
+    Column("expires_at", String, nullable=False),
+    Column("question", String, nullable=False),
+    Column("answer", String),
+    Column("answered_at", String),
+    Column("why", String),
+)
+HALTS = Table(
+    "halts",
+    TABLES,
+    Column("number", Integer, primary_key=True),
+    Column("at", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("why", String, nullable=False),
+)
+
+
+class JournalError(Exception):
+    """Nothing may be sent that the journal does not know of and allow."""
+
+
+class JournalUnusable(JournalError):
+    """It cannot be read or written; since nobody can tell whether trading is halted, it counts as halted."""
+
+
+class Database:
+    """Transactions on the tables above; what cannot be done is one `JournalUnusable`."""
+
+    def __init__(self, url: str) -> None:
+        self._shown = "the journal"
+        with self._told():
+            parsed = make_url(url)
+            self._shown = parsed.database or parsed.render_as_string()
+            self._engine: Engine = create_engine(parsed)
+            if parsed.get_backend_name() == "sqlite":
+                event.listen(self._engine, "connect", _durable)
+                event.listen(self._engine, "begin", _write_lock_first)
+            TABLES.create_all(self._engine)
+
+    @contextmanager
+    def change(self) -> Iterator[Connection]:
+        """One transaction, on disk when the block has ended; undone if it raises."""
+        with self._told(), self._engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, ModuleNotFoundError, ValueError) as error:
+            why = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise JournalUnusable(
+                f"{self._shown}: the journal of orders cannot be used ({why}); which counts as halted. "
+                "Close whatever else uses it, or restore it from a backup."
+            ) from error
+
+
+def put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Write `row` in place of the one with its primary key, or beside the others where there is none."""
+    same = and_(*(column == row[column.name] for column in table.primary_key.columns))
+    if connection.execute(table.update().where(same).values(**row)).rowcount == 0:
+        connection.execute(table.insert().values(**row))
+
+
+def _durable(connection: Any, _record: object) -> None:
+    """Each commit reaches the disk before an order leaves; transactions begin where the house says so."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _write_lock_first(connection: Connection) -> None:
+    """What a transaction reads cannot change before it writes."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

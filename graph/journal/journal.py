@@ -1,0 +1,45 @@
+"""The journal as a whole: what the nodes and the commands hold in their hands."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from graph.journal.database import Database
+from graph.journal.halts import Halts, halt_in_force
+from graph.journal.orders import Orders, filled_since, sent_on, trading_day
+from graph.journal.questions import Questions
+from graph.journal.runs import Runs, first_net_liquidation
+from portfolio.limits import PastTrade, TradingDay
+
+
+class Journal:
+    """Orders, runs, questions and halts behind one database address; close it when done.
+
+    Every method raises `JournalError` when the database cannot be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+        self.orders = Orders(self._database)
+        self.runs = Runs(self._database)
+        self.questions = Questions(self._database)
+        self.halts = Halts(self._database)
+
+    def trading_day(self, account_id: str, now: datetime, lookback: timedelta) -> TradingDay:
+        """The account's day so far, with the trades of the last `lookback`; `now` by the broker's clock."""
+        day, lost = trading_day(now), self.orders.unsettled(account_id)
+        with self._database.change() as connection:
+            halt = halt_in_force(connection)
+            traded = filled_since(connection, account_id, now - lookback)
+            return TradingDay(
+                first_net_liquidation=first_net_liquidation(connection, account_id, day),
+                orders_sent=sent_on(connection, account_id, day),
+                past_trades=tuple(
+                    PastTrade(symbol=order.symbol, side=order.side, traded_at=at) for order, at in traded
+                ),
+                unresolved=tuple(order.approved.terms for order in lost if order.approved),
+                halted=None if halt is None else halt.why,
+            )
+
+    def close(self) -> None:
+        self._database.close()

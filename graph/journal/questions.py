@@ -1,0 +1,71 @@
+"""What persons were asked to approve, until when, and what came of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import select
+
+from graph.journal.database import QUESTIONS, Database, put
+from portfolio.models import Fact, OrderTerms, Utc
+
+
+class Answer(StrEnum):
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+
+
+class Question(Fact):
+    """The orders of a run that wait for a person, and why one is asked.
+
+    `command` is what the run was started with, so that another process goes on with the same.
+    """
+
+    run_id: str
+    account_id: str
+    asked_at: Utc
+    expires_at: Utc
+    why: str
+    orders: tuple[OrderTerms, ...]
+    command: dict[str, str | None]
+
+
+class Questions:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def ask(self, question: Question) -> None:
+        """Keep the question; the same run's earlier one is replaced, as its orders are priced anew."""
+        row = {
+            "run_id": question.run_id,
+            "account_id": question.account_id,
+            "asked_at": question.asked_at.isoformat(),
+            "expires_at": question.expires_at.isoformat(),
+            "question": question.model_dump_json(),
+            "answer": None,
+        }
+        with self._database.change() as connection:
+            put(connection, QUESTIONS, row)
+
+    def answer(self, run_id: str, answer: Answer, why: str, now: datetime) -> bool:
+        """Keep the answer; whether the question was still open."""
+        change = QUESTIONS.update().where(QUESTIONS.c.run_id == run_id, QUESTIONS.c.answer.is_(None))
+        with self._database.change() as connection:
+            done = connection.execute(change.values(answer=answer.value, answered_at=now.isoformat(), why=why))
+            return bool(done.rowcount == 1)
+
+    def open(self) -> tuple[Question, ...]:
+        """Those without an answer, expired or not, oldest first."""
+        query = select(QUESTIONS.c.question).where(QUESTIONS.c.answer.is_(None)).order_by(QUESTIONS.c.asked_at)
+        with self._database.change() as connection:
+            return tuple(Question.model_validate_json(text) for text in connection.scalars(query))
+
+    def answer_to(self, run_id: str) -> tuple[Answer, str] | None:
+        """What came of a run's question, and why; None while it is open, or where nothing was asked."""
+        query = select(QUESTIONS.c.answer, QUESTIONS.c.why).where(QUESTIONS.c.run_id == run_id)
+        with self._database.change() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None or row.answer is None else (Answer(row.answer), row.why)

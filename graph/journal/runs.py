@@ -1,0 +1,46 @@
+"""Runs as they ended, and the net liquidation each day began with."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from sqlalchemy import Connection, select
+
+from graph.journal.database import DAYS, RUNS, Database, put
+from graph.record import RunRecord
+
+
+class Runs:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, record: RunRecord) -> None:
+        """Keep the record, in place of an earlier one of the same run."""
+        row = {
+            "run_id": record.run_id,
+            "account_id": record.account,
+            "started_at": record.started_at.isoformat(),
+            "outcome": record.outcome.value,
+            "record": record.model_dump_json(),
+        }
+        with self._database.change() as connection:
+            put(connection, RUNS, row)
+
+    def find(self, run_id: str) -> RunRecord | None:
+        with self._database.change() as connection:
+            text = connection.execute(select(RUNS.c.record).where(RUNS.c.run_id == run_id)).scalar_one_or_none()
+        return None if text is None else RunRecord.model_validate_json(text)
+
+    def open_day(self, account_id: str, day: date, net_liquidation: Decimal) -> None:
+        """Keep the day's first net liquidation, in USD; later calls of the same day change nothing."""
+        row = {"account_id": account_id, "trading_day": day, "first_net_liquidation": str(net_liquidation)}
+        with self._database.change() as connection:
+            if first_net_liquidation(connection, account_id, day) is None:
+                connection.execute(DAYS.insert().values(row))
+
+
+def first_net_liquidation(connection: Connection, account_id: str, day: date) -> Decimal | None:
+    query = select(DAYS.c.first_net_liquidation).where(DAYS.c.account_id == account_id, DAYS.c.trading_day == day)
+    value = connection.execute(query).scalar_one_or_none()
+    return None if value is None else Decimal(value)

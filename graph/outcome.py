@@ -1,0 +1,85 @@
+"""How a run ended: one word for the exit code and the scripts, and one sentence for the investor."""
+
+from __future__ import annotations
+
+from graph.record import Outcome
+from graph.state import State
+from portfolio.models import OrderStatus
+
+Ending = tuple[Outcome, str]
+
+
+def outcome_of(state: State, *, waiting: bool, stopped: bool) -> Ending:
+    """How the run ended; an order nobody can account for outranks everything."""
+    if lost := _lost(state):
+        return Outcome.ORDER_UNKNOWN, lost
+    if "failure" in state:
+        return state["failure"].outcome, state["failure"].message
+    return (
+        _kept_from_trading(state)
+        or (_waiting(state) if waiting else None)
+        or _not_to_be_sent(state)
+        or _traded(state, stopped=stopped)
+    )
+
+
+def _lost(state: State) -> str | None:
+    """A sentence about an order of this run, or of an earlier one, that may still be out there."""
+    advice = "Look in the broker's own screens, then settle it with `smart-agent orders resolve`."
+    for order in state.get("orders", ()):
+        if order.status.is_unresolved:
+            words = order.message or f"{order.side} {order.quantity} {order.symbol} still works after it was cancelled."
+            return f"{words} It is {order.client_order_id} in the journal. {advice}"
+    for terms in state.get("unresolved", ()):
+        return (
+            f"{terms.symbol}: what became of the earlier order {terms.client_order_id} ({terms.side} {terms.quantity}) "
+            f"is not known, and its symbol is not traded until it is. {advice}"
+        )
+    return None
+
+
+def _kept_from_trading(state: State) -> Ending | None:
+    """Before any plan was made."""
+    snapshot = state["snapshot"]
+    if "halted" in state:
+        why = f"Trading is halted: {state['halted']}. Nothing was sent; `smart-agent resume` lets it go on."
+        return Outcome.HALTED, why
+    if not snapshot.fit_to_trade:
+        why = "; ".join(check.why for check in snapshot.data_quality if check.required and not check.passed)
+        return Outcome.DATA_UNFIT, f"The data is not fit to trade on: {why}. Nothing was traded."
+    if not snapshot.session.is_open:
+        opens = snapshot.session.opens_at
+        return Outcome.MARKET_CLOSED, f"The market is closed until {opens:%a %Y-%m-%d %H:%M} UTC; nothing was sent."
+    return None
+
+
+def _waiting(state: State) -> Ending:
+    count = len(state["asked"])
+    return Outcome.WAITING_FOR_APPROVAL, (
+        f"{count} order{'s wait' if count > 1 else ' waits'} for approval; nothing was sent. "
+        "See `smart-agent pending`, and answer with `smart-agent approve` or `smart-agent reject`."
+    )
+
+
+def _not_to_be_sent(state: State) -> Ending | None:
+    """A plan without trades, or one that a person did not want."""
+    approval = state.get("approval")
+    if not state["plan"].trades:
+        return Outcome.NOTHING_TO_DO, state["plan"].summary
+    if approval and approval.expired:
+        return Outcome.EXPIRED, f"The orders were not approved in time ({approval.why}); nothing was sent."
+    if approval and not approval.granted:
+        return Outcome.DECLINED, f"The orders were declined ({approval.why or 'no reason given'}); nothing was sent."
+    return None
+
+
+def _traded(state: State, *, stopped: bool) -> Ending:
+    orders = state.get("orders", ())
+    done = f"{sum(order.status is OrderStatus.FILLED for order in orders)} of {len(state['plan'].trades)} trades"
+    if stopped:
+        return Outcome.INTERRUPTED, f"Stopped as asked, with {done} completed; the rest was not sent."
+    if not state["approved"]:
+        return Outcome.NOTHING_APPROVED, f"The guard refused all {len(state['verdicts'])} trades; nothing was sent."
+    if not any(order.filled_quantity > 0 for order in orders):
+        return Outcome.NOTHING_FILLED, f"None of {len(orders)} orders was filled."
+    return Outcome.TRADED, f"Completed {done}."
