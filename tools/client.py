@@ -44,6 +44,10 @@ class Tools(Protocol):
 
     def __contains__(self, name: str) -> bool: ...
 
+    def takes(self, tool: str, parameter: str) -> bool:
+        """Whether `tool` is listed here with that parameter; a server of the older kind may lack either."""
+        ...
+
     def check(self, name: str, arguments: Iterable[str]) -> None:
         """Raise what is certain to be wrong with the call before anything is sent; see `ToolSet.check`."""
         ...
@@ -66,6 +70,10 @@ class ToolSet:
 
     def __contains__(self, name: str) -> bool:
         return name in self._tools
+
+    def takes(self, tool: str, parameter: str) -> bool:
+        """Whether `tool` is listed here and its input schema names `parameter`."""
+        return tool in self._tools and parameter in _parameters(self._tools[tool])[0]
 
     def check(self, name: str, arguments: Iterable[str]) -> None:
         """Whether the call can be sent at all: what this raises is certain to have happened before anything was sent.
@@ -109,9 +117,12 @@ class NoTools:
         self._why = why
 
     def __contains__(self, name: str) -> bool:
-        return False
+        raise self._why
 
-    def check(self, name: str, arguments: Iterable[str]) -> None:  # noqa: ARG002  (as `ToolSet`)
+    def takes(self, tool: str, parameter: str) -> bool:  # noqa: ARG002  (as `ToolSet`)
+        raise self._why
+
+    def check(self, name: str, arguments: Iterable[str]) -> None:  # noqa: ARG002
         raise self._why
 
     async def call(self, name: str, **arguments: Any) -> dict[str, Any]:  # noqa: ARG002
