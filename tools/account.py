@@ -1,24 +1,27 @@
 """What the graph may know: typed facts about the account and its market, read over MCP.
 
 Every answer is validated, and held against what was asked: a row that lacks a fact that must be there, or speaks of
-another account, contract or symbol, raises, so that a failed call never looks like an empty portfolio.
+another account, contract or symbol, raises, so that a failed call never looks like an empty portfolio. A server without
+our own extensions is read too; what it cannot tell is said to be unknown, and never made up.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from pydantic import ValidationError
 
 from brokers.errors import Terminal
-from config.rules import ticker
+from brokers.session import ExchangeCalendar
 from portfolio.models import (
     Account,
     AccountSummary,
     BrokerOrder,
     Contract,
+    Execution,
     OrderStatus,
     OrderTerms,
     Position,
@@ -29,17 +32,23 @@ from portfolio.models import (
 from tools.answers import Answer, AnyRow, ask, complete, strange, understood
 from tools.client import Tools
 from tools.contract import Tool
+from tools.listings import Listings
 from tools.rows.account import Accounts, Ledger, PortfolioSummary, Positions
-from tools.rows.market import FoundContract, MarketSnapshot, MarketSnapshots, SnapshotRow, TradingSchedule
-from tools.rows.orders import LiveOrders, OrderRow, OrderStatusResult, WhatIfOrder
+from tools.rows.market import MarketSnapshots, SnapshotRow, TradingSchedule
+from tools.rows.orders import Executions, LiveOrders, OrderRow, OrderStatusResult, WhatIfOrder
+from tools.snapshots import Snapshots
 from tools.wire.account import read_account, read_position, read_summary
 from tools.wire.foreign_text import one_line
-from tools.wire.market import read_contract, read_quote, read_schedule
-from tools.wire.orders import read_order, read_status, read_whatif
+from tools.wire.market import read_quote, read_schedule
+from tools.wire.orders import read_execution, read_order, read_status, read_whatif
 
 MOST_POSITIONS = 10_000
 BASE = "BASE"  # the ledger's own sum over all currencies, which is no currency
 FINAL = (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class AccountReader:
@@ -47,11 +56,33 @@ class AccountReader:
 
     Every method raises `Terminal` for an answer that is an error, incomplete or contradictory, and `Retryable` where
     there is none.
+
+    Args:
+        tools: the reading half of the server's tools.
+        clock: the time in UTC, for servers that do not tell it: trading hours and the age of quotes hang on it.
+        pause: waits that many seconds, between two looks at a snapshot that is not there yet.
     """
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._tools = tools
-        self._contracts: dict[str, Contract] = {}
+        self._clock = clock
+        self._snapshots = Snapshots(tools, clock, pause)
+        self._listings = Listings(tools)
+
+    @property
+    def tells_order_status(self) -> bool:
+        """Whether the server can say what became of an order by its client order id.
+
+        Where it cannot, neither does it keep that id with an order, and no open orders prove nothing: some such servers
+        drop them. Positions and cash must tell then.
+        """
+        return Tool.GET_ORDER_STATUS in self._tools
 
     async def accounts(self) -> tuple[Account, ...]:
         def read(got: Accounts) -> tuple[Account, ...]:
@@ -83,7 +114,7 @@ class AccountReader:
                 )
 
     async def positions(self, account_id: str) -> tuple[Position, ...]:
-        """Every position, or an error."""
+        """Every position, or an error. That none is held is believed of our own server, else the summary must agree."""
 
         def read(got: Positions) -> tuple[Position, ...]:
             complete(Tool.GET_POSITIONS, "positions", len(got.positions), got.count)
@@ -94,51 +125,57 @@ class AccountReader:
                     raise strange(Tool.GET_POSITIONS, f"account {account_id}", f"account {position.account_id}")
             return held
 
-        return await self._ask(Tool.GET_POSITIONS, Positions, read, account_id=account_id, max_positions=MOST_POSITIONS)
+        tool = Tool.GET_POSITIONS
+        held = await self._ask(tool, Positions, read, account_id=account_id, max_positions=MOST_POSITIONS)
+        if not held and not self.tells_order_status:
+            await self._prove_empty(account_id)
+        self._listings.hold(held)
+        return held
+
+    async def _prove_empty(self, account_id: str) -> None:
+        """Hold a list without positions against the account's balances, as a failed call may look like one.
+
+        Raises:
+            Terminal: the account holds something.
+        """
+        summary = await self.summary(account_id)
+        if summary.gross_position_value:
+            raise Terminal(
+                f"{Tool.GET_POSITIONS}: the MCP server lists no positions of {account_id}, and its summary values them "
+                f"at {summary.gross_position_value:,.2f} {summary.currency}; not believed. "
+                "Look whether the broker is logged in, and run again."
+            )
 
     async def find_contract(self, symbol: str) -> Contract:
-        """The contract of exactly that symbol, asked for once a session: contracts do not change, and prices do.
+        """The contract of exactly that symbol, asked for once a session.
 
-        Some servers answer with the first that is like it; that is refused.
+        It must be the one held, by the last reading of positions, if any is; see `Listings`.
         """
-        if symbol in self._contracts:
-            return self._contracts[symbol]
-
-        def read(got: FoundContract) -> Contract:
-            if ticker(got.symbol) != ticker(symbol):
-                raise strange(Tool.FIND_CONTRACT, symbol, got.symbol)
-            return read_contract(got)
-
-        found = await self._ask(Tool.FIND_CONTRACT, FoundContract, read, symbol=symbol)
-        self._contracts[symbol] = found
-        return found
+        return await self._listings.find(symbol)
 
     async def quotes(self, conids: Iterable[int]) -> dict[int, Quote]:
-        """A quote for each contract that has a price; in one call where the server can, else side by side."""
+        """A quote for each contract that has a price; in one call where the server can, else side by side.
+
+        One by one they hold last, bid and ask alone, and their time only where it could be found out; see `Snapshots`.
+        """
         wanted = set(conids)
         if not wanted:
             return {}
         if Tool.GET_MARKET_SNAPSHOTS in self._tools:
             quotes = await self._ask(Tool.GET_MARKET_SNAPSHOTS, MarketSnapshots, _read_quotes, conids=sorted(wanted))
         else:
-            quotes = [quote for found in await asyncio.gather(*map(self._quote, wanted)) for quote in found]
+            found = await asyncio.gather(*map(self._snapshots.quote, sorted(wanted)))
+            quotes = [quote for quote in found if quote]
         strangers = {quote.conid for quote in quotes} - wanted
         if strangers:
             raise strange(Tool.GET_MARKET_SNAPSHOTS, "the contracts asked for", f"contract {min(strangers)}")
         return {quote.conid: quote for quote in quotes}
 
-    async def _quote(self, conid: int) -> list[Quote]:
-        def read(got: MarketSnapshot) -> list[Quote]:
-            if got.snapshot.conid != conid:
-                raise strange(Tool.GET_MARKET_SNAPSHOT, f"contract {conid}", f"contract {got.snapshot.conid}")
-            return _priced([got.snapshot])
-
-        return await self._ask(Tool.GET_MARKET_SNAPSHOT, MarketSnapshot, read, conid=conid)
-
     async def open_orders(self, account_id: str) -> tuple[BrokerOrder, ...]:
         """Every order of the account that is not known to be over, of whatever type and whoever sent it.
 
-        An order whose symbol, side or quantity cannot be read is an error, as it could concern any trade.
+        An order whose symbol, side or quantity cannot be read is an error, as it could concern any trade. That there is
+        none proves nothing where the server does not tell order status.
         """
 
         def read(got: LiveOrders) -> tuple[BrokerOrder, ...]:
@@ -148,6 +185,13 @@ class AccountReader:
         return await self._ask(Tool.GET_LIVE_ORDERS, LiveOrders, read)
 
     async def session(self, symbol: str) -> Session:
+        """Regular trading hours of `symbol`: the broker's, else those of New York by the clock given to the reader.
+
+        The calendar knows holidays and half days, but no trading halts.
+        """
+        if Tool.GET_TRADING_SCHEDULE not in self._tools:
+            return ExchangeCalendar().session_at(self._clock())
+
         def read(got: TradingSchedule) -> Session:
             session = read_schedule(got)
             if session.is_open != (session.opens_at <= session.now < session.closes_at):
@@ -165,7 +209,16 @@ class AccountReader:
         )
 
     async def order_status(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
-        """What became of the order sent under that id; None if the broker never saw it."""
+        """What became of the order sent under that id; None if the broker never saw it.
+
+        Raises:
+            Terminal: the server has no such tool (`tells_order_status` is false), or answered about something else.
+        """
+        if not self.tells_order_status:
+            raise Terminal(
+                f"{Tool.GET_ORDER_STATUS}: the MCP server cannot tell what became of order {client_order_id}, as it "
+                "has no such tool; nothing was asked. Look at positions, cash and open orders instead."
+            )
 
         def read(got: OrderStatusResult) -> BrokerOrder | None:
             order = read_order(got.order) if got.order else None
@@ -177,6 +230,21 @@ class AccountReader:
         return await self._ask(
             Tool.GET_ORDER_STATUS, OrderStatusResult, read, client_order_id=client_order_id, account_id=account_id
         )
+
+    async def executions(self, account_id: str, since: datetime) -> tuple[Execution, ...] | None:
+        """Every fill of the account since then, price in USD a share; None where the server has no tool for it."""
+        if Tool.GET_EXECUTIONS not in self._tools:
+            return None
+
+        def read(got: Executions) -> tuple[Execution, ...]:
+            complete(Tool.GET_EXECUTIONS, "executions", len(got.executions), got.count)
+            fills = tuple(map(read_execution, got.executions))
+            for fill in fills:
+                if fill.account_id != account_id:
+                    raise strange(Tool.GET_EXECUTIONS, f"account {account_id}", f"account {fill.account_id}")
+            return fills
+
+        return await self._ask(Tool.GET_EXECUTIONS, Executions, read, since=since.isoformat(), account_id=account_id)
 
     async def _ask(
         self, tool: Tool, row: type[AnyRow], read: Callable[[AnyRow], Answer], **arguments: object

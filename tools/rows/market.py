@@ -45,6 +45,22 @@ class MarketSnapshot(Row):
     snapshot: SnapshotRow
 
 
+class BarePrices(Row):
+    """What is believed of the snapshot of a server whose other prices may not be what they are called."""
+
+    conid: int
+    symbol: str | None = None
+    last_price: Number | None = None
+    bid: Number | None = None
+    ask: Number | None = None
+    as_of: Utc | None = None
+
+
+class BareSnapshot(Row):
+    conid: int
+    snapshot: BarePrices
+
+
 class MarketSnapshots(Row):
     snapshots: list[SnapshotRow]
     count: int

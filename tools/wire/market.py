@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from portfolio.models import Bar, Contract, Quote, ScanRow, Session
-from tools.rows.market import BarRow, FoundContract, ScanResultRow, SnapshotRow, TradingSchedule
+from tools.rows.market import BarePrices, BarRow, FoundContract, ScanResultRow, SnapshotRow, TradingSchedule
 from tools.wire.foreign_text import readable
 
 PERCENT_STEP = Decimal("0.0001")
@@ -48,6 +48,11 @@ def read_quote(row: SnapshotRow) -> Quote:
         previous_close=row.close,
         **row.model_dump(exclude={"last_price", "close", "change", "change_percent"}),
     )
+
+
+def read_prices(row: BarePrices) -> Quote:
+    row = readable(row)
+    return Quote(conid=row.conid, symbol=row.symbol, last=row.last_price, bid=row.bid, ask=row.ask, as_of=row.as_of)
 
 
 def bar_row(bar: Bar) -> BarRow:
