@@ -38,6 +38,10 @@ class State(TypedDict, total=False):
     notes: tuple[str, ...]
 
 
+A_DAY = timedelta(days=1)
+"""Day trades are asked about however short the cooldown is."""
+
+
 @dataclass(frozen=True)
 class Context:
     """The live handles of one run. `clock` gives the wall time in UTC; `pause` waits that many seconds.
@@ -59,5 +63,5 @@ class Context:
 
     def trading_day(self, snapshot: PortfolioSnapshot) -> TradingDay:
         """What the journal knows of the account of `snapshot` at that moment."""
-        lookback = timedelta(hours=self.settings.reversal_cooldown_hours)
+        lookback = max(timedelta(hours=self.settings.reversal_cooldown_hours), A_DAY)
         return self.journal.trading_day(snapshot.account.account_id, snapshot.as_of, lookback)

@@ -89,7 +89,10 @@ class Account(Fact):
 
 
 class AccountSummary(Fact):
-    """Balances and margin of an account, all in `currency`."""
+    """Balances and margin of an account, all in `currency`.
+
+    `day_trades_remaining` is how many day trades the broker still allows; -1 is any number, None is not reported.
+    """
 
     account_id: str
     currency: str
@@ -102,6 +105,7 @@ class AccountSummary(Fact):
     gross_position_value: Amount
     initial_margin: Amount
     maintenance_margin: Amount
+    day_trades_remaining: int | None = None
 
 
 class Position(Fact):

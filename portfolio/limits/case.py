@@ -31,6 +31,10 @@ class PastTrade(Fact):
     side: Side
     traded_at: Utc
 
+    def is_reversed_by(self, later: ProposedTrade | ApprovedOrder) -> bool:
+        """Whether `later` trades the same symbol the other way."""
+        return ticker(self.symbol) == ticker(later.symbol) and self.side is not later.side
+
 
 class TradingDay(Fact):
     """What the journal knows of this account today, besides the snapshot. Money in USD.
@@ -95,8 +99,7 @@ class Case:
         return self.snapshot.rows_in(self.trade.symbol, orders)
 
     def opposite_trades(self) -> tuple[PastTrade, ...]:
-        wanted, side = ticker(self.trade.symbol), self.trade.side
-        return tuple(past for past in self.day.past_trades if ticker(past.symbol) == wanted and past.side is not side)
+        return tuple(past for past in self.day.past_trades if past.is_reversed_by(self.trade))
 
 
 def answer(rule: str, limit: object, actual: object, unit: str, *, passed: bool | None, why: str) -> Check:

@@ -22,7 +22,7 @@ from portfolio.limits.eligibility import (
     symbol_allowed,
     whole_quantity,
 )
-from portfolio.limits.history import max_daily_loss, max_orders_per_day, reversal_cooldown
+from portfolio.limits.history import day_trades, max_daily_loss, max_orders_per_day, reversal_cooldown
 from portfolio.limits.preview import whatif
 from portfolio.limits.prices import price_collar, quote_quality
 from portfolio.limits.protection import protective_exit
@@ -59,6 +59,7 @@ OF_THE_TRADE: tuple[Rule, ...] = (
     max_daily_loss,
     max_orders_per_day,
     reversal_cooldown,
+    day_trades,
 )
 
 RULES: tuple[Rule, ...] = (*OF_THE_RUN, *OF_THE_TRADE, whatif, as_approved)

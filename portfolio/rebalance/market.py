@@ -19,14 +19,14 @@ from portfolio.drift import BucketDrift, value_in_dollars
 from portfolio.exposure import ZERO, held_value
 from portfolio.limits import Case, TradingDay
 from portfolio.limits.eligibility import contract_resolved, no_open_order, no_unresolved_order
-from portfolio.limits.history import max_daily_loss, reversal_cooldown
+from portfolio.limits.history import day_trades, max_daily_loss, reversal_cooldown
 from portfolio.limits.prices import price_collar, quote_quality
 from portfolio.models import BrokerOrder, Check, PortfolioSnapshot, Position, ProposedTrade, Side
 from portfolio.percent import share_of
 from portfolio.pricing import limit_price_of
 
 OF_THE_SYMBOL = (contract_resolved, no_open_order, no_unresolved_order, quote_quality)
-OF_THE_SIDE = (price_collar, reversal_cooldown)
+OF_THE_SIDE = (price_collar, reversal_cooldown, day_trades)
 OF_THE_ACCOUNT = (max_daily_loss,)
 LARGEST = 10**12
 """Shares and USD beyond this are not of this world, and products of them not of any float."""

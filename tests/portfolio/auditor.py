@@ -161,6 +161,8 @@ class Auditor:
             yield "max_orders_per_day"
         if len({order.conid for order in orders}) < len(orders):
             yield "two orders on one contract"
+        if self._day_trades(orders) > self._day_trades_left():
+            yield "day trade"
         change = sum(Fraction(order.limit_price) * order.quantity for trade, order in batch if not trade.protective)
         if change * 100 > percent(self.settings.max_portfolio_change) * self._net:
             yield "max_portfolio_change"
@@ -170,6 +172,22 @@ class Auditor:
         bought = [order for order in orders if order.side == "BUY"]
         if bought:
             yield from self._faults_of_purchases(bought, [order for order in orders if order.side == "SELL"])
+
+    def _day_trades(self, orders: list[OrderTerms]) -> int:
+        """How many orders go against a trade of the day; hostile days keep clear of New York's midnight."""
+        today = [past for past in self.day.past_trades if past.traded_at.date() == self.snapshot.session.now.date()]
+        return len(
+            {
+                order.client_order_id
+                for order in orders
+                for past in today
+                if name_of(past.symbol) == name_of(order.symbol) and past.side != order.side
+            }
+        )
+
+    def _day_trades_left(self) -> float:
+        left = self.snapshot.summary.day_trades_remaining
+        return float("inf") if left in {None, -1} else float(left or 0)
 
     def _held(self, order: OrderTerms) -> Fraction:
         rows = [row for row in self.snapshot.positions if self._same(order, row.symbol, row.conid)]

@@ -123,6 +123,10 @@ def accounts(draw: st.DrawFn) -> PortfolioSnapshot:
         session=SESSION.model_copy(update=draw(mostly({}, {"is_open": False}, {"closes_at": NOW}))),
         data_quality=(draw(mostly(FIT, FIT.model_copy(update={"passed": False}))),),
     )
+    left = draw(mostly(None, -1, 0, 1, 3))
+    snapshot = snapshot.model_copy(
+        update={"summary": snapshot.summary.model_copy(update={"day_trades_remaining": left})}
+    )
     odd_net = draw(mostly(None, Decimal(0), Decimal(-1_000)))
     return snapshot if odd_net is None else snapshot.model_copy(update={"summary": make_summary(net=odd_net)})
 

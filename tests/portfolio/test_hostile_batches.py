@@ -10,9 +10,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from config.settings import Settings
+from portfolio.limits import PastTrade
 from portfolio.models import PortfolioSnapshot, ProposedTrade, Side, TradePlan
 from tests.portfolio.auditor import Auditor, Batch
-from tests.portfolio.cases import DAY, SETTINGS, SNAPSHOT, judge_batch, make_settings, terms, trade
+from tests.portfolio.cases import DAY, SETTINGS, SNAPSHOT, terms, hours_ago, judge_batch, make_settings, trade
 from tests.portfolio.hostile import TRADES, accounts, any_settings, days
 
 
@@ -65,6 +66,15 @@ WIDE = make_settings(risk_threshold=50_000, max_trade_value=100_000, max_portfol
 def test_the_auditor_sees_what_is_broken(orders: Batch, settings: Settings, fault: str) -> None:
     """One who sees nothing would be satisfied with anything."""
     assert fault in Auditor(SNAPSHOT, settings, DAY).broken(orders)
+
+
+def test_the_auditor_counts_day_trades() -> None:
+    past = tuple(PastTrade(symbol=name, side=BUY, traded_at=hours_ago(1)) for name in ("SPY", "VTI"))
+    day, lax = DAY.model_copy(update={"past_trades": past}), make_settings(reversal_cooldown_hours=0)
+    for remaining, faults in ((1, {"day trade"}), (2, set[str]()), (-1, set[str]()), (None, set[str]())):
+        summary = SNAPSHOT.summary.model_copy(update={"day_trades_remaining": remaining})
+        snapshot = SNAPSHOT.model_copy(update={"summary": summary})
+        assert Auditor(snapshot, lax, day).broken(batch(("SPY", SELL, 1), ("VTI", SELL, 1))) == faults
 
 
 def test_the_auditor_is_content_with_an_ordinary_batch() -> None:

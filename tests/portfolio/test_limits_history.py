@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 
 from portfolio.limits import Case, PastTrade
-from portfolio.limits.history import max_daily_loss, max_orders_per_day, reversal_cooldown
+from portfolio.limits.history import day_trades, max_daily_loss, max_orders_per_day, reversal_cooldown
 from portfolio.models import Side
-from tests.portfolio.cases import DAY, buy, hours_ago, make_settings, sell, terms, trade
+from tests.portfolio.cases import DAY, terms, buy, hours_ago, make_settings, make_snapshot, make_summary, sell, trade
 
 
 class TestMaxDailyLoss:
@@ -81,3 +81,54 @@ class TestReversalCooldown:
     def test_a_protective_exit_is_exempt(self) -> None:
         case = self.after("SPY", Side.BUY, 1)
         assert reversal_cooldown(replace(case, trade=trade("SPY", Side.SELL, 1, protective=True))).passed
+
+
+class TestDayTrades:
+    """It is noon in New York; SPY was bought today, and VTI too where a test says so."""
+
+    @staticmethod
+    def remaining(count: int | None, *bought: str, hours: float = 1) -> Case:
+        past = tuple(PastTrade(symbol=name, side=Side.BUY, traded_at=hours_ago(hours)) for name in bought or ("SPY",))
+        summary = make_summary().model_copy(update={"day_trades_remaining": count})
+        return sell(day=DAY.model_copy(update={"past_trades": past}), snapshot=make_snapshot(summary=summary))
+
+    @pytest.mark.parametrize(
+        ("count", "passed"), [(3, True), (1, True), (0, False), (-2, False), (-1, True), (None, True)]
+    )
+    def test_a_day_trade_needs_one_that_remains(self, count: int | None, *, passed: bool) -> None:
+        check = day_trades(self.remaining(count))
+        assert check.passed is passed
+        assert ("0 day trades remain" in check.why) is not passed
+
+    def test_a_count_that_is_not_reported_or_not_limited_is_said_to_be_so(self) -> None:
+        assert day_trades(self.remaining(None)).actual == "not reported"
+        assert day_trades(self.remaining(-1)).actual == "unrestricted"
+
+    def test_a_purchase_after_a_sale_and_another_spelling_count(self) -> None:
+        past = (PastTrade(symbol="BRK.B", side=Side.SELL, traded_at=hours_ago(1)),)
+        case = replace(self.remaining(0), trade=trade("BRK B", Side.BUY, 1))
+        assert day_trades(replace(case, day=DAY.model_copy(update={"past_trades": past}))).passed is False
+
+    def test_the_same_side_and_other_symbols_are_no_day_trades(self) -> None:
+        case = self.remaining(0)
+        assert day_trades(replace(case, trade=trade("SPY", Side.BUY, 1))).actual == "exempt"
+        assert day_trades(replace(case, trade=trade("VTI", Side.SELL, 1))).actual == "exempt"
+
+    def test_a_protective_exit_is_held_to_it_too(self) -> None:
+        """One day trade too many can freeze the account for ninety days, exits and all."""
+        case = self.remaining(0)
+        assert day_trades(replace(case, trade=trade("SPY", Side.SELL, 1, protective=True))).passed is False
+
+    def test_the_day_is_that_of_new_york_and_ends_at_its_midnight(self) -> None:
+        """Noon in New York is 17:00 UTC, so the day began 12 hours ago, not 17."""
+        assert day_trades(self.remaining(0, hours=12)).passed is False
+        assert day_trades(self.remaining(0, hours=12 + 1 / 3600)).passed
+        assert day_trades(self.remaining(0, hours=-1 / 3600)).passed is False
+
+    def test_a_day_trade_earlier_in_the_batch_uses_one_up(self) -> None:
+        case = self.remaining(1, "SPY", "VTI")
+        other = (terms("VTI", Side.SELL, 1),)
+        assert day_trades(replace(case, batch=other)).passed is False
+        assert day_trades(replace(case, batch=(terms("AAPL", Side.SELL, 1),))).passed
+        two_left = self.remaining(2, "SPY", "VTI")
+        assert day_trades(replace(two_left, batch=other)).passed

@@ -43,6 +43,7 @@ def test_a_trade_nothing_is_known_about_passes_no_rule_that_needs_a_fact() -> No
         "protective_exit",
         "max_orders_per_day",
         "reversal_cooldown",
+        "day_trades",
     }
     assert not all_passed(judge(case))
 

@@ -104,6 +104,21 @@ def test_a_garbled_number_is_an_error_and_never_a_number(garbage: object) -> Non
         SummaryRow.model_validate({"netliquidation": garbage})
 
 
+@pytest.mark.parametrize(
+    ("sent", "count"),
+    [(3, 3), (-1, -1), (0, 0), ("3", 3), ("-1", -1), (3.0, 3), (None, None)]
+    + [(odd, None) for odd in ({"amount": 3, "value": "3"}, [3], True, 2.5, "many", "", "9" * 5000, float("nan"))],
+)
+def test_a_count_of_day_trades_that_is_no_count_is_not_reported_and_hides_nothing_else(
+    sent: object, count: int | None
+) -> None:
+    """The existing server may send an object there; the account must still be read."""
+    row = SummaryRow.model_validate({"netliquidation": "5", "daytradesremaining": sent})
+    assert (row.daytradesremaining, row.netliquidation) == (count, Decimal(5))
+    written = SummaryRow(daytradesremaining=count).model_dump(mode="json")
+    assert written["daytradesremaining"] == count
+
+
 def test_an_absent_number_stays_absent() -> None:
     assert SummaryRow.model_validate({"netliquidation": None}).netliquidation is None
     assert SummaryRow().model_dump(mode="json")["netliquidation"] is None

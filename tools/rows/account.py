@@ -4,7 +4,24 @@
 
 from __future__ import annotations
 
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
 from tools.rows.base import Number, Row
+
+WHOLE = re.compile(r"-?\d{1,9}")
+
+
+def _count_or_nothing(value: Any) -> int | None:
+    """The existing server may send an object for a count, and one unread count must not hide a whole account."""
+    is_whole = WHOLE.fullmatch(value) if isinstance(value, str) else isinstance(value, float) and value.is_integer()
+    count = int(value) if is_whole else value
+    return count if type(count) is int else None
+
+
+Count = Annotated[int | None, BeforeValidator(_count_or_nothing)]
 
 
 class AccountRow(Row):
@@ -45,7 +62,7 @@ class SummaryRow(Row):
     lookaheadexcessliquidity: Number | None = None
     lookaheadinitmarginreq: Number | None = None
     lookaheadmaintmarginreq: Number | None = None
-    daytradesremaining: int | None = None
+    daytradesremaining: Count = None
     nlvandmargininreview: bool | None = None
 
 

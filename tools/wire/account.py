@@ -36,6 +36,7 @@ def summary_row(summary: AccountSummary) -> SummaryRow:
         grosspositionvalue=summary.gross_position_value,
         totalcashvalue=summary.total_cash,
         equitywithloanvalue=summary.equity_with_loan,
+        daytradesremaining=summary.day_trades_remaining,
     )
 
 
@@ -54,6 +55,7 @@ def read_summary(account_id: str, row: SummaryRow, *, currency: str | None = Non
         gross_position_value=row.grosspositionvalue,
         initial_margin=row.initmarginreq,
         maintenance_margin=row.maintmarginreq,
+        day_trades_remaining=row.daytradesremaining,
     )
 
 

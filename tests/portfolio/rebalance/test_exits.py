@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from config.settings import Settings
-from portfolio.limits import PastTrade
+from portfolio.limits import PastTrade, TradingDay
 from portfolio.models import PortfolioSnapshot, Side
 from portfolio.rebalance import baseline_plan
 from portfolio.rebalance.exits import protective_exits
@@ -63,6 +63,28 @@ def test_an_exit_is_not_bound_by_the_limits_of_discretionary_orders() -> None:
 def test_what_was_bought_an_hour_ago_is_sold_all_the_same() -> None:
     past = (PastTrade(symbol="SPY", side=Side.BUY, traded_at=hours_ago(1)),)
     assert exits(account(100, STOPPED), past_trades=past) == [("SPY", 100)]
+
+
+def bought_today(snapshot: PortfolioSnapshot, remaining: int | None) -> tuple[PortfolioSnapshot, TradingDay]:
+    summary = snapshot.summary.model_copy(update={"day_trades_remaining": remaining})
+    past = PastTrade(symbol="SPY", side=Side.BUY, traded_at=hours_ago(1))
+    return snapshot.model_copy(update={"summary": summary}), DAY.model_copy(update={"past_trades": (past,)})
+
+
+def test_an_exit_that_would_be_a_day_trade_too_many_is_told() -> None:
+    snapshot, day = bought_today(account(100, STOPPED), remaining=0)
+    found = protective_exits(snapshot, make_settings(), day)
+    assert found.trades == ()
+    assert "0 day trades remain" in found.notes[0]
+    assert protective_exits(bought_today(account(100, STOPPED), remaining=1)[0], make_settings(), day).trades
+
+
+@pytest.mark.parametrize(("remaining", "sells"), [(0, False), (1, True), (-1, True), (None, True)])
+def test_no_plan_holds_a_day_trade_that_the_guard_would_refuse(remaining: int | None, *, sells: bool) -> None:
+    """SPY is far above its share, and without a cooldown nothing else keeps it from being sold."""
+    snapshot, day = bought_today(account(700, Decimal(100)), remaining)
+    plan = baseline_plan(snapshot, make_settings(reversal_cooldown_hours=0), day)
+    assert any(wanted.symbol == "SPY" for wanted in plan.trades) is sells
 
 
 def test_of_a_fractional_holding_the_whole_shares_are_sold() -> None:
