@@ -136,6 +136,9 @@ class Settings(BaseSettings):
     max_trade_value: Dollars = Decimal(10000)
     max_portfolio_change: Share = 5.0
     require_whatif: Flag = True
+    whatif_buffer: Annotated[Number, Field(ge=0, lt=100)] = 1.0
+    max_commission: Share = 1.1
+    whatif_fallback: Literal["estimate", "reject"] = "estimate"
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper_case)] = "INFO"
     save_reflections: Flag = True
     log_file: Annotated[str, AfterValidator(checked_log_file)] = "trading_log.log"

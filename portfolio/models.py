@@ -19,12 +19,20 @@ from config.rules import ticker
 
 LEAST, MOST = Decimal("1e-40"), Decimal("1e15")
 """Nothing real is nearer to 0 or further from it, and arithmetic with 28 digits is at home between them."""
+MOST_CLAIMED = Decimal("1e48")
+"""Three of the largest numbers written one after the other, as a broker's preview may come."""
 YEARS = range(1970, 9000)
 
 
 def _of_this_world(amount: Decimal) -> Decimal:
     if amount and not LEAST <= abs(amount) <= MOST:
         raise ValueError("a number is too large or too small to be true")
+    return amount
+
+
+def _can_be_written(amount: Decimal) -> Decimal:
+    if amount and not LEAST <= abs(amount) <= MOST_CLAIMED:
+        raise ValueError("a number is too large or too small to be written")
     return amount
 
 
@@ -35,6 +43,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Amount = Annotated[Decimal, AfterValidator(_of_this_world)]
+Claim = Annotated[Decimal, AfterValidator(_can_be_written)]
 Utc = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
@@ -214,15 +223,18 @@ class ScanRow(Fact):
 
 
 class WhatIf(Fact):
-    """A broker's answer to "what if I sent exactly this order": margin and equity after it, in USD."""
+    """A broker's answer to "what if I sent exactly this order": margin and equity after it, in USD.
 
-    initial_margin_before: Amount | None = None
-    initial_margin_after: Amount | None = None
-    maintenance_margin_before: Amount | None = None
-    maintenance_margin_after: Amount | None = None
-    equity_before: Amount | None = None
-    equity_after: Amount | None = None
-    commission: Amount | None = None
+    The figures are what it claims, however absurd: the guard judges them, and must be able to say what they were.
+    """
+
+    initial_margin_before: Claim | None = None
+    initial_margin_after: Claim | None = None
+    maintenance_margin_before: Claim | None = None
+    maintenance_margin_after: Claim | None = None
+    equity_before: Claim | None = None
+    equity_after: Claim | None = None
+    commission: Claim | None = None
     warning: str | None = None
     error: str | None = None
 
@@ -380,6 +392,11 @@ class Verdict(Fact):
     @property
     def failures(self) -> tuple[Check, ...]:
         return tuple(check for check in self.checks if check.passed is not True)
+
+    @property
+    def awaits_person(self) -> bool:
+        """Whether nothing stands against the trade but a broker's warning that nobody has approved yet."""
+        return [(check.rule, check.passed) for check in self.failures] == [("whatif_warning", False)]
 
 
 def all_passed(checks: Sequence[Check]) -> bool:

@@ -19,6 +19,7 @@ class Batch:
 
     `spent` is what discretionary orders of this run have traded before `snapshot` was read, in USD; `shown` are the
     orders a person has approved, None where nobody was asked.
+    `accepted_warnings` are the broker's warnings that a person has approved, as `Case` has them.
     """
 
     snapshot: PortfolioSnapshot
@@ -27,6 +28,7 @@ class Batch:
     orders: tuple[OrderTerms, ...] = ()
     spent: Decimal = Decimal(0)
     shown: tuple[OrderTerms, ...] | None = None
+    accepted_warnings: frozenset[str] = frozenset()
 
     def draft(self, trade: ProposedTrade, client_order_id: str = "") -> OrderTerms | None:
         """The exact order this trade would be; None when it cannot be one, which the rules then say why."""
@@ -58,6 +60,7 @@ class Batch:
             day=self.day,
             what_if=what_if,
             shown=self.shown,
+            accepted_warnings=self.accepted_warnings,
         )
 
     def beside(self, order: OrderTerms) -> Batch:

@@ -31,7 +31,7 @@ class PastTrade(Fact):
     side: Side
     traded_at: Utc
 
-    def is_reversed_by(self, later: ProposedTrade | ApprovedOrder) -> bool:
+    def is_reversed_by(self, later: ProposedTrade | OrderTerms) -> bool:
         """Whether `later` trades the same symbol the other way."""
         return ticker(self.symbol) == ticker(later.symbol) and self.side is not later.side
 
@@ -52,7 +52,11 @@ class TradingDay(Fact):
 
 @dataclass(frozen=True)
 class Case:
-    """One trade, the orders of the same batch already approved before it, and everything it is judged by."""
+    """One trade, the orders of the same batch already approved before it, and everything it is judged by.
+
+    `accepted_warnings` are the broker's warnings that a person has seen and approved for this run, each written as the
+    symbol, a colon, a space and the text.
+    """
 
     trade: ProposedTrade
     limit_price: Decimal | None
@@ -63,6 +67,7 @@ class Case:
     day: TradingDay
     what_if: WhatIf | None
     shown: tuple[OrderTerms, ...] | None = None
+    accepted_warnings: frozenset[str] = frozenset()
 
     @property
     def value(self) -> Decimal | None:

@@ -23,7 +23,7 @@ from portfolio.limits.eligibility import (
     whole_quantity,
 )
 from portfolio.limits.history import day_trades, max_daily_loss, max_orders_per_day, reversal_cooldown
-from portfolio.limits.preview import whatif
+from portfolio.limits.preview import whatif, whatif_warning
 from portfolio.limits.prices import price_collar, quote_quality
 from portfolio.limits.protection import protective_exit
 from portfolio.limits.sizes import (
@@ -62,7 +62,7 @@ OF_THE_TRADE: tuple[Rule, ...] = (
     day_trades,
 )
 
-RULES: tuple[Rule, ...] = (*OF_THE_RUN, *OF_THE_TRADE, whatif, as_approved)
+RULES: tuple[Rule, ...] = (*OF_THE_RUN, *OF_THE_TRADE, whatif, whatif_warning, as_approved)
 
 
 def judge(case: Case) -> tuple[Check, ...]:

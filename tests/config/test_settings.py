@@ -179,6 +179,28 @@ def test_weights_may_make_a_symbol_exactly_as_large_as_the_cap() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("whatif_buffer", 0),
+        ("whatif_buffer", 99.9),
+        ("max_commission", 0.01),
+        ("max_commission", 100),
+        ("whatif_fallback", "estimate"),
+        ("whatif_fallback", "reject"),
+    ],
+)
+def test_the_keys_of_the_preview_take_all_of_their_range(key: str, value: object) -> None:
+    settings = Settings.model_validate({key: value})
+    assert getattr(settings, key) == value
+    assert settings.document()[key] == value
+
+
+def test_by_default_the_buffer_asks_for_no_more_cash_than_the_least_cash_does() -> None:
+    """In a cash account margin is the whole value of the shares, and a larger buffer would stop its purchases."""
+    assert Settings().whatif_buffer <= Settings().min_cash
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
         ("rebalance_method", "optimal"),
         ("rebalance_method", "first_symbol"),
         ("min_order_value", 0),

@@ -164,7 +164,7 @@ SNAPSHOT = make_snapshot()
 SETTINGS = make_settings()
 DAY = TradingDay(first_net_liquidation=NET, orders_sent=0, past_trades=())
 WHAT_IF = WhatIf(
-    initial_margin_after=Decimal(45_000), equity_after=Decimal(99_999), commission=Decimal("1.00"), equity_before=NET
+    initial_margin_after=Decimal(50_250), equity_after=Decimal(99_999), commission=Decimal("1.00"), equity_before=NET
 )
 
 

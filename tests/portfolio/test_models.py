@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from portfolio.limits import PastTrade
-from portfolio.models import AccountSummary, Check, OrderTerms, Quote, Side, WhatIf
+from portfolio.models import AccountSummary, OrderTerms, Check, Quote, Side, Verdict, WhatIf, all_passed
 from tests.portfolio.cases import (
     NOW,
     SNAPSHOT,
@@ -29,9 +29,40 @@ def test_a_price_or_balance_that_is_no_number_never_becomes_a_fact(number: str) 
     with pytest.raises(ValidationError):
         Quote(conid=1, symbol="SPY", bid=Decimal(number))
     with pytest.raises(ValidationError):
-        WhatIf(equity_after=Decimal(number))
-    with pytest.raises(ValidationError):
         AccountSummary.model_validate(make_summary().model_dump() | {"net_liquidation": number})
+
+
+@pytest.mark.parametrize("number", ["NaN", "sNaN", "Infinity", "-Infinity", "1.1e48", "1e999999", "1e-50"])
+def test_a_figure_of_a_what_if_is_at_least_a_number(number: str) -> None:
+    with pytest.raises(ValidationError):
+        WhatIf(equity_after=Decimal(number))
+
+
+def test_three_figures_run_together_are_read_to_be_judged() -> None:
+    """Refused as unreadable they would look like a broker's own error, and nobody could say what is wrong."""
+    assert WhatIf(equity_after=Decimal("1500000" * 6)).equity_after == Decimal("1500000" * 6)
+
+
+@pytest.mark.parametrize(
+    ("answers", "awaits"),
+    [
+        ({"whatif": True, "whatif_warning": False}, True),
+        ({"whatif": True, "whatif_warning": True}, False),
+        ({"whatif": True, "whatif_warning": None}, False),
+        ({"whatif": False, "whatif_warning": False}, False),
+        ({"whatif": None, "whatif_warning": False}, False),
+        ({"whatif": False, "whatif_warning": True}, False),
+        ({"whatif_warning": False}, True),
+        ({}, False),
+    ],
+)
+def test_a_person_is_awaited_where_a_warning_alone_stands_against_a_trade(
+    answers: dict[str, bool | None], *, awaits: bool
+) -> None:
+    """Asked about anything else, a person could approve what a limit forbids."""
+    checks = tuple(Check(rule=rule, limit="", actual="", passed=passed) for rule, passed in answers.items())
+    verdict = make_verdict(checks, passed=all_passed(checks))
+    assert verdict.awaits_person is awaits
 
 
 @pytest.mark.parametrize("change", [{"quantity": 0}, {"quantity": -1}, {"quantity": 1.5}, {"limit_price": Decimal(0)}])

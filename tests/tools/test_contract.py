@@ -36,7 +36,7 @@ from tools.contract import TOOL_CLASSES, Tool, ToolClass
 from tools.rows.account import PositionRow, SummaryRow
 from tools.rows.base import Row
 from tools.rows.market import SnapshotRow
-from tools.rows.orders import OrderRow, PlaceRow
+from tools.rows.orders import OrderRow, PlaceRow, WhatIfRow
 from tools.wire import account, market, orders
 
 AnyFact = TypeVar("AnyFact", bound=Fact)
@@ -117,6 +117,13 @@ def test_a_count_of_day_trades_that_is_no_count_is_not_reported_and_hides_nothin
     assert (row.daytradesremaining, row.netliquidation) == (count, Decimal(5))
     written = SummaryRow(daytradesremaining=count).model_dump(mode="json")
     assert written["daytradesremaining"] == count
+
+
+@pytest.mark.parametrize("figure", ["150000010001501000", "150000000.00" + "1" * 30])
+def test_figures_of_a_what_if_that_are_run_together_reach_the_guard_as_they_are(figure: str) -> None:
+    """An account of a million makes numbers beyond any balance; unread, they could not be called what they are."""
+    answer = orders.read_whatif(over_the_wire(WhatIfRow.model_validate({"initial": figure, "equity": figure})))
+    assert answer.initial_margin_after == answer.equity_after == Decimal(figure)
 
 
 def test_an_absent_number_stays_absent() -> None:

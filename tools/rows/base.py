@@ -10,14 +10,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
-from portfolio.models import Amount
+from portfolio.models import Amount, Claim
 
 # A JSON number would lose cents on its way through a float.
-Number = Annotated[
-    Amount,
-    PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "decimal"}),
-]
+_AS_TEXT = PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json")
+_DECIMAL = WithJsonSchema({"type": "string", "format": "decimal"})
+Number = Annotated[Amount, _AS_TEXT, _DECIMAL]
+Claimed = Annotated[Claim, _AS_TEXT, _DECIMAL]
 
 
 class Row(BaseModel):

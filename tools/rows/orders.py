@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from portfolio.models import Utc
-from tools.rows.base import Number, Row
+from tools.rows.base import Claimed, Number, Row
 
 
 class OrderRow(Row):
@@ -80,19 +80,19 @@ class WhatIfRow(Row):
     """Equity and margins AFTER the order.
 
     The `_before` figures, `commission` and `amount` (the order's value, None for a market order) come from our server
-    only.
+    only. The figures may be anything a server can write; the guard judges them.
     """
 
-    equity: Number | None = None
-    initial: Number | None = None
-    maintenance: Number | None = None
+    equity: Claimed | None = None
+    initial: Claimed | None = None
+    maintenance: Claimed | None = None
     warn: str | None = None
     error: str | None = None
-    commission: Number | None = None
-    amount: Number | None = None
-    equity_before: Number | None = None
-    initial_before: Number | None = None
-    maintenance_before: Number | None = None
+    commission: Claimed | None = None
+    amount: Claimed | None = None
+    equity_before: Claimed | None = None
+    initial_before: Claimed | None = None
+    maintenance_before: Claimed | None = None
 
 
 class WhatIfOrder(Row):
