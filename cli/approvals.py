@@ -97,4 +97,6 @@ def _screen(question: Question) -> Table:
         table.add_row(
             f"  {order.side}", str(order.quantity), escape(order.symbol), f"limit {order.limit_price:,.2f}", amount
         )
+    for warning in question.warnings:
+        table.add_row("  !", "", "", f"[bold yellow]the broker warns of {escape(warning)}[/]")
     return table

@@ -57,7 +57,7 @@ async def _lead(run: Run, trace: Trace, stop: asyncio.Event, answer: Approval | 
         answer = None
         if wanted:
             with suppress(KeyboardInterrupt):  # who leaves the question open may answer it later
-                answer = trace.ask(wanted.orders)
+                answer = trace.ask(wanted)
         if answer is None:
             break
     record = await run.record()

@@ -251,11 +251,19 @@ def reflect_screen(state: State, settings: Settings) -> RenderableType:
     return Group(*parts)
 
 
-def approval_screen(orders: tuple[OrderTerms, ...]) -> RenderableType:
+def approval_screen(orders: tuple[OrderTerms, ...], warnings: tuple[str, ...]) -> RenderableType:
     lines = [
         Text.assemble(
             "  ", _trade_words(order.side, order.quantity, order.symbol), f" at limit {order.limit_price:,.2f}"
         )
         for order in orders
     ]
-    return Group(Text("The guard let these orders through; they wait for your approval:", style="bold"), *lines)
+    return Group(
+        Text("The guard let these orders through; they wait for your approval:", style="bold"),
+        *lines,
+        *map(_warned, warnings),
+    )
+
+
+def _warned(warning: str) -> RenderableType:
+    return _point(f"The broker warns of {warning}", mark="!", style="bold yellow")

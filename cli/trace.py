@@ -20,8 +20,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from config.settings import Settings
     from graph.record import Approval, RunRecord
-    from graph.runner import Event, StepFinished
-    from portfolio.models import OrderTerms
+    from graph.runner import ApprovalWanted, Event, StepFinished
 
 TITLES = {
     "sense": ("🔍", "SENSE", "Gathering market and portfolio data"),
@@ -101,13 +100,13 @@ class Trace:
             self._console.print(f"{name}: {what} ({event.seconds:.1f} s)")
             self._console.print(body)
 
-    def ask(self, orders: tuple[OrderTerms, ...]) -> Approval | None:
+    def ask(self, wanted: ApprovalWanted) -> Approval | None:
         """The person's answer; None when nobody is there to ask."""
         from cli.screens import approval_screen  # noqa: PLC0415
         from graph.record import Approval  # noqa: PLC0415
 
         self.stop()
-        self._console.print(approval_screen(orders))
+        self._console.print(approval_screen(wanted.orders, wanted.warnings))
         if not self._interactive:
             return None
         return Approval(granted=Confirm.ask("Send them?", console=self._console, default=False), why="asked on screen")

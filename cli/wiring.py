@@ -101,7 +101,7 @@ async def run_over(
         read, order = await _tools(stack, server)
         context = Context(
             settings=settings,
-            reader=AccountReader(read),
+            reader=AccountReader(read, clock=utc_now),
             desk=OrderDesk(order, journal.orders, utc_now),
             journal=journal,
             reflections=home.reflections,

@@ -49,9 +49,10 @@ class StepFinished:
 
 @dataclass(frozen=True)
 class ApprovalWanted:
-    """The run waits; answer with `Run.resume`."""
+    """The run waits; answer with `Run.resume`. `warnings` are the broker's."""
 
     orders: tuple[OrderTerms, ...]
+    warnings: tuple[str, ...]
 
 
 class NotWaiting(Exception):
@@ -136,8 +137,9 @@ class Run:
             return  # the graph leads a failure to reflect, and raises one of reflect's own
         if task.get("interrupts"):
             self.waiting = True
-            orders = task["interrupts"][0]["value"]
-            yield ApprovalWanted(tuple(OrderTerms.model_validate(order) for order in orders))
+            asked = task["interrupts"][0]["value"]
+            orders = tuple(OrderTerms.model_validate(order) for order in asked["orders"])
+            yield ApprovalWanted(orders, tuple(asked["warnings"]))
         else:
             before = await self._state()
             yield StepFinished(step, {**before, **(task.get("result") or {})}, self.seconds[step])

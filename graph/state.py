@@ -29,6 +29,7 @@ class State(TypedDict, total=False):
     unresolved: tuple[OrderTerms, ...]
     verdicts: tuple[Verdict, ...]
     asked: tuple[OrderTerms, ...]
+    warnings: tuple[str, ...]
     approval: Approval
     approved: tuple[ApprovedOrder, ...]
     orders: tuple[OrderRecord, ...]

@@ -184,6 +184,24 @@ class AccountReader:
 
         return await self._ask(Tool.GET_LIVE_ORDERS, LiveOrders, read)
 
+    async def find_order(self, order: OrderTerms, order_id: str | None) -> BrokerOrder | None:
+        """The order in the broker's list, working or not: under `order_id` where it is known, else by its exact terms.
+
+        That the list does not show it proves nothing.
+        """
+
+        def read(got: LiveOrders) -> BrokerOrder | None:
+            rows = (row for row in got.orders if row.account in (None, order.account_id))
+            listed = [
+                _read_open(row, order.account_id) for row in rows if row.orderId == order_id or row.conid == order.conid
+            ]
+            wanted = (order.conid, order.side, Decimal(order.quantity), order.limit_price)
+            same = [one for one in listed if (one.conid, one.side, one.quantity, one.limit_price) == wanted]
+            mine = [one for one in same if order_id is None or one.order_id == order_id]
+            return mine[0] if len(mine) == 1 else None
+
+        return await self._ask(Tool.GET_LIVE_ORDERS, LiveOrders, read)
+
     async def session(self, symbol: str) -> Session:
         """Regular trading hours of `symbol`: the broker's, else those of New York by the clock given to the reader.
 

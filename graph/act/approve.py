@@ -17,6 +17,7 @@ from graph.state import Context, State
 
 def approve(state: State, runtime: Runtime[Context]) -> Command[Literal["guard", "order", "__end__"]]:  # noqa: ARG001
     if state.get("asked") and "approval" not in state:
-        answer = interrupt([order.model_dump(mode="json") for order in state["asked"]])
+        orders = [order.model_dump(mode="json") for order in state["asked"]]
+        answer = interrupt({"orders": orders, "warnings": state["warnings"]})
         return Command(update={"approval": Approval.model_validate(answer)}, goto="guard")
     return Command(goto="order" if state["approved"] else "__end__")

@@ -35,10 +35,22 @@ APPROVAL_LASTS = timedelta(minutes=5)
 
 
 class Judged(NamedTuple):
-    """What became of one trade: `approved` is the permission to send it, None where it has none."""
+    """What became of one trade.
+
+    `approved` is the permission to send it, None where it has none; then `terms` is the order that only a person's word
+    on a warning of the broker keeps back, if it is that.
+    """
 
     verdict: Verdict
     approved: ApprovedOrder | None
+    terms: OrderTerms | None
+
+    @property
+    def warning(self) -> str | None:
+        """The broker's warning that a person has to approve."""
+        if self.terms is None or self.approved:
+            return None
+        return next(check.actual for check in self.verdict.failures)
 
 
 async def guard(state: State, runtime: Runtime[Context]) -> State:
@@ -50,20 +62,27 @@ async def guard(state: State, runtime: Runtime[Context]) -> State:
         wanted = _granted(wanted, approval, state["asked"], context)
         # A person may have taken hours to answer: nothing is sent on prices and balances from before the question.
         snapshot = await read_snapshot(snapshot.account, context.reader, context.settings)
-    day, shown = context.trading_day(snapshot), None if approval is None else state["asked"]
-    batch = Batch(snapshot, context.settings, day, shown=shown)
+    batch = Batch(
+        snapshot,
+        context.settings,
+        context.trading_day(snapshot),
+        shown=None if approval is None else state["asked"],
+        accepted_warnings=frozenset(() if approval is None else state["warnings"]),
+    )
     judged: list[Judged] = []
     for client_order_id, trade in wanted:
         runtime.stream_writer(f"judging {trade.side} {trade.quantity} {trade.symbol}")
         judged.append(await judge_trade(trade, client_order_id, batch, context))
-        if judged[-1].approved:
-            batch = batch.beside(judged[-1].approved.terms)
+        if judged[-1].terms and (approval is None or judged[-1].approved):
+            batch = batch.beside(judged[-1].terms)
     verdicts = tuple(one.verdict for one in judged)
-    why = None if approval else why_asked(batch)
+    warnings = tuple(one.warning for one in judged if one.warning)
+    why = None if approval else why_asked(batch, warnings)
     if why:
-        context.journal.questions.ask(_question(run_id, batch, why, context))
+        context.journal.questions.ask(_question(run_id, batch, why, warnings, context))
         keep(judged, run_id, snapshot, context, final=False)
-        return {"snapshot": snapshot, "verdicts": verdicts, "asked": batch.orders, "approved": ()}
+        asked: State = {"snapshot": snapshot, "verdicts": verdicts, "asked": batch.orders, "warnings": warnings}
+        return {**asked, "approved": ()}
     keep(judged, run_id, snapshot, context, final=True)
     approved = tuple(one.approved for one in judged if one.approved)
     return {"snapshot": snapshot, "verdicts": verdicts, "approved": approved}
@@ -86,30 +105,32 @@ async def judge_trade(trade: ProposedTrade, client_order_id: str, batch: Batch, 
         checks=checks,
     )
     if terms is None or not verdict.passed:
-        return Judged(verdict, None)
+        return Judged(verdict, None, terms if verdict.awaits_person else None)
     expires_at = now + min(APPROVAL_LASTS, batch.snapshot.session.closes_at - batch.snapshot.as_of)
     approved = ApprovedOrder(terms=terms, evidence=verdict.evidence, approved_at=now, expires_at=expires_at)
-    return Judged(verdict, approved)
+    return Judged(verdict, approved, terms)
 
 
 def keep(judged: Iterable[Judged], run_id: str, snapshot: PortfolioSnapshot, context: Context, *, final: bool) -> None:
     """Write the verdicts down, and what they permit; of a plan that waits for a person, nothing is permitted yet."""
     orders = context.journal.orders
     for one in judged:
-        if one.approved is None:
-            orders.refuse(one.verdict, run_id)
-        elif final:
+        if final and one.approved:
             orders.approve(one.verdict, one.approved, run_id, snapshot)
+        elif final or one.terms is None:
+            orders.refuse(one.verdict, run_id)
         else:
             orders.keep(one.verdict, run_id)
 
 
-def why_asked(batch: Batch) -> str | None:
-    """Why a person has to approve the batch before it is sent; None where the settings ask for nobody."""
+def why_asked(batch: Batch, warnings: tuple[str, ...]) -> str | None:
+    """Why a person has to approve the batch before it is sent; None where nobody is asked."""
     account, settings = batch.snapshot.account, batch.settings
     total = sum((order.value for order in batch.orders), Decimal(0))
     if not batch.orders:
         return None
+    if warnings:
+        return "the broker warns"
     if settings.require_approval == "always":
         return "every run is to be approved"
     if settings.require_approval == "live" and not account.is_paper:
@@ -145,7 +166,7 @@ def _granted(
     return [(client_order_id, trade) for client_order_id, trade in answered if approval.covers(trade.symbol)]
 
 
-def _question(run_id: str, batch: Batch, why: str, context: Context) -> Question:
+def _question(run_id: str, batch: Batch, why: str, warnings: tuple[str, ...], context: Context) -> Question:
     """Open for `approval_expires_hours`, and never past the end of the session."""
     now, session = context.clock(), batch.snapshot.session
     open_for = min(timedelta(hours=context.settings.approval_expires_hours), session.closes_at - session.now)
@@ -156,5 +177,6 @@ def _question(run_id: str, batch: Batch, why: str, context: Context) -> Question
         expires_at=now + open_for,
         why=why,
         orders=batch.orders,
+        warnings=warnings,
         command=context.command,
     )

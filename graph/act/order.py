@@ -147,6 +147,7 @@ class _Sending:
             orders=tuple(waiting.terms for waiting in self.queue),
             spent=self._spent(),
             shown=self.state["asked"] if "approval" in self.state else None,
+            accepted_warnings=frozenset(self.state.get("warnings", ())),
         )
         judged = await judge_trade(_trade(terms, quantity, why), client_order_id, batch, self.context)
         self.verdicts.append(judged.verdict)

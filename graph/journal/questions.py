@@ -30,6 +30,7 @@ class Question(Fact):
     expires_at: Utc
     why: str
     orders: tuple[OrderTerms, ...]
+    warnings: tuple[str, ...]
     command: dict[str, str | None]
 
 

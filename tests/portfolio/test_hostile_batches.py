@@ -13,7 +13,7 @@ from config.settings import Settings
 from portfolio.limits import PastTrade
 from portfolio.models import PortfolioSnapshot, ProposedTrade, Side, TradePlan
 from tests.portfolio.auditor import Auditor, Batch
-from tests.portfolio.cases import DAY, SETTINGS, SNAPSHOT, terms, hours_ago, judge_batch, make_settings, trade
+from tests.portfolio.cases import DAY, SETTINGS, SNAPSHOT, hours_ago, judge_batch, make_settings, terms, trade
 from tests.portfolio.hostile import TRADES, accounts, any_settings, days
 
 

@@ -8,7 +8,7 @@ import pytest
 from portfolio.limits import Case, PastTrade
 from portfolio.limits.history import day_trades, max_daily_loss, max_orders_per_day, reversal_cooldown
 from portfolio.models import Side
-from tests.portfolio.cases import DAY, terms, buy, hours_ago, make_settings, make_snapshot, make_summary, sell, trade
+from tests.portfolio.cases import DAY, buy, hours_ago, make_settings, make_snapshot, make_summary, sell, terms, trade
 
 
 class TestMaxDailyLoss:

@@ -15,21 +15,22 @@ from hypothesis import strategies as st
 
 from portfolio.limits import Batch, Case, judge
 from portfolio.limits.preview import whatif, whatif_warning
-from portfolio.models import Account, PortfolioSnapshot, Side, Verdict, WhatIf, all_passed
+from portfolio.models import Account, PortfolioSnapshot, Side, WhatIf, all_passed
 from tests.portfolio.cases import (
     DAY,
     LIVE,
     SETTINGS,
     SNAPSHOT,
     WHAT_IF,
-    approved,
     buy,
     make_settings,
     make_snapshot,
     make_summary,
+    make_verdict,
     open_order,
     position,
     sell,
+    terms,
     trade,
 )
 
@@ -124,20 +125,20 @@ def test_no_commission_passes_and_a_negative_one_cannot_be_true() -> None:
 
 def test_the_earlier_purchases_of_the_batch_need_margin_and_all_its_orders_cost_commission() -> None:
     """The broker knows nothing of them: 4,000 USD need 2,000 more, and two orders cost 2."""
-    batch = (approved("GME", Side.SELL, 40), approved("VTI", Side.BUY, 40))
+    batch = (terms("GME", Side.SELL, 40), terms("VTI", Side.BUY, 40))
     assert whatif(buy(batch=batch)).actual == "52,250.00 <= 98,997.00, commission 1.00"
 
 
 def test_what_the_batch_needs_decides_to_the_cent() -> None:
     held = balances(initial_margin=Decimal(98_000))
-    order = approved("VTI", Side.BUY, 1, limit_price=Decimal("100.02"))
+    order = terms("VTI", Side.BUY, 1, limit_price=Decimal("100.02"))
     for margin, passed in (("98947.99", True), ("98948.00", False)):
         case = buy(what_if=said(initial_margin_after=Decimal(margin)), snapshot=held, settings=STRICT, batch=(order,))
         assert whatif(case).passed is passed
 
 
 def test_sales_of_the_batch_are_not_credited() -> None:
-    sold = (approved("GME", Side.SELL, 50),)
+    sold = (terms("GME", Side.SELL, 50),)
     held = balances(initial_margin=Decimal(98_000))
     case = buy(what_if=said(initial_margin_after=Decimal("98999.00")), snapshot=held, settings=STRICT, batch=sold)
     assert whatif(case).passed is False
@@ -232,7 +233,7 @@ def test_figures_run_together_are_named_where_they_are_refused_too() -> None:
 
 def test_the_estimate_counts_the_batch_and_holds_to_the_cent() -> None:
     """Of 100,000 the buffer takes 1,000, fees 1 and 0.02, the order 250 and the batch 1: 98,747.98 may be there."""
-    one = (approved("VTI", Side.BUY, 1, limit_price=Decimal(2)),)
+    one = (terms("VTI", Side.BUY, 1, limit_price=Decimal(2)),)
     for margin, passed in (("98747.98", True), ("98747.99", False)):
         case = buy(what_if=WhatIf(), snapshot=balances(initial_margin=Decimal(margin)), batch=one)
         check = whatif(case)
@@ -390,12 +391,10 @@ def test_a_person_approves_one_text_for_one_symbol(accepted: set[str], *, passed
 
 def test_what_the_failed_check_says_is_what_approves_it() -> None:
     wanted = trade("SPY", Side.BUY, 5)
-    batch = Batch("run", SNAPSHOT, SETTINGS, DAY)
+    batch = Batch(SNAPSHOT, SETTINGS, DAY)
     order = batch.draft(wanted)
     checks = judge(batch.case(wanted, order, said(warning=WARNING)))
-    verdict = Verdict(
-        symbol="SPY", side=Side.BUY, quantity=5, limit_price=None, passed=all_passed(checks), checks=checks
-    )
+    verdict = make_verdict(checks, wanted, passed=all_passed(checks))
     assert verdict.awaits_person
     accepted = frozenset(check.actual for check in verdict.failures)
     seen = replace(batch, accepted_warnings=accepted)

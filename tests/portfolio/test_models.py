@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from portfolio.limits import PastTrade
-from portfolio.models import AccountSummary, OrderTerms, Check, Quote, Side, Verdict, WhatIf, all_passed
+from portfolio.models import AccountSummary, Check, OrderTerms, Quote, Side, WhatIf, all_passed
 from tests.portfolio.cases import (
     NOW,
     SNAPSHOT,

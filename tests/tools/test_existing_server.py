@@ -22,7 +22,7 @@ from brokers.errors import BrokerError, Terminal, Unreachable
 from brokers.protocol import Broker
 from brokers.session import ExchangeCalendar
 from brokers.simulated import open_simulated
-from portfolio.models import ApprovedOrder, Bar, Contract, Position, Quote, Side
+from portfolio.models import Bar, Contract, OrderTerms, Position, Quote, Side
 from tests.simulators.client_portal_server import CancelCall, ClientPortalServer, Fault, PlaceCall, over_http
 from tests.simulators.delegating_broker import DelegatingBroker
 from tests.simulators.scripted_server import ScriptedServer, as_json, tool
@@ -191,7 +191,7 @@ UNTOLD = {"submitted_at": None, "message": None, "commission": None}
 
 async def what_if(pair: Both, reader: AccountReader) -> tuple[Decimal | None, ...]:
     (spy,) = await pair.conids("SPY")
-    order = ApprovedOrder(
+    order = OrderTerms(
         client_order_id="one",
         account_id=pair.account,
         conid=spy,
@@ -284,7 +284,7 @@ async def test_a_garbled_what_if_has_no_figure_that_could_be_true(side: Side, tm
     async with both(tmp_path, Fault.WHATIF_GARBLED) as pair:
         (spy,) = await pair.conids("SPY")
         summary = await pair.broker.summary(pair.account)
-        order = ApprovedOrder(
+        order = OrderTerms(
             client_order_id="one",
             account_id=pair.account,
             conid=spy,
