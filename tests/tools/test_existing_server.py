@@ -31,7 +31,7 @@ from tools.client import NoTools, Toolbox, open_toolbox
 from tools.contract import TOOL_CLASSES, Tool
 from tools.rows.market import BareSnapshot
 from tools.server import build_server
-from tools.snapshots import MOST_LOOKS, PAUSE_SECONDS, time_of
+from tools.snapshots import MOST_HISTORIES, MOST_LOOKS, PAUSE_SECONDS, time_of
 from tools.wire.market import read_prices
 
 FRIDAY = date(2026, 1, 16)
@@ -613,6 +613,31 @@ async def test_a_history_that_cannot_be_believed_costs_the_time_and_not_the_run(
         quote = (await AccountReader(box.read, clock=lambda: NOW).quotes([1]))[1]
     assert quote.last == PRICE
     assert quote.as_of == (NOW if dated else None)
+
+
+async def test_no_more_histories_are_asked_for_at_once_than_the_gateway_answers() -> None:
+    """It refuses the sixth, and that symbol would not be traded."""
+    running, most, full = 0, 0, asyncio.Event()
+
+    async def respond(name: str, arguments: dict[str, Any]) -> CallToolResult:
+        nonlocal running, most
+        conid = arguments["conid"]
+        if name == "get_market_snapshot":
+            return as_json({"conid": conid, "snapshot": QUOTE | {"conid": conid}})
+        running += 1
+        most = max(most, running)
+        if running == MOST_HISTORIES:
+            full.set()
+        await full.wait()
+        running -= 1
+        return as_json(HISTORY | {"conid": conid})
+
+    offered = [tool("get_market_snapshot", "conid"), tool("get_history", "conid", "bar", "period")]
+    async with open_toolbox(ScriptedServer(offered, respond)) as box:
+        quotes = await AccountReader(box.read, clock=lambda: NOW).quotes(range(1, 13))
+    assert most == MOST_HISTORIES
+    assert {quote.as_of for quote in quotes.values()} == {NOW}
+    assert len(quotes) == 12
 
 
 async def test_executions_of_another_account_or_not_all_of_them_are_an_error() -> None:
