@@ -107,7 +107,7 @@ async def run_over(
             reflections=home.reflections,
             clock=utc_now,
             pause=asyncio.sleep,
-            # Who serves the broker from this very process is alone with it.
+            alone=not isinstance(server, str),
             claim=partial(_claim, stack) if isinstance(server, str) else _is_alone,
             stopping=start.stop.is_set,
             command=start.command.as_facts(),

@@ -10,13 +10,13 @@ from contextlib import suppress
 from datetime import timedelta
 
 from brokers.errors import BrokerError
-from graph.journal import Answer, JournalledOrder, trading_day
+from graph.journal import Answer, JournalledOrder, OrderState, trading_day
 from graph.sightings import not_sent, record_of, shares_since, terms_of, unknown, what_became_of
 from graph.state import Context
 from portfolio.models import BrokerOrder, OrderRecord, OrderStatus
 
-LOST_AFTER = timedelta(seconds=3)
-"""A request that left this long ago has reached the broker's books, if it ever will while they answer."""
+LOST_AFTER = timedelta(minutes=1)
+"""A request of a dead process that left this long ago has reached its server, or never will."""
 
 NEVER_SEEN = "the broker never saw this order, and the shares held are as they were; nothing was placed"
 
@@ -76,14 +76,17 @@ async def _is_over(sent: JournalledOrder, context: Context) -> bool:
 
 
 async def _certainly_not_placed(sent: JournalledOrder, context: Context) -> bool:
-    """Whether every source says so: no such order, shares as they were, and its session or its time to arrive over."""
+    """Whether every source says so: no such order, shares as they were, and no way left for it to arrive."""
     if await shares_since(sent, context) != 0:
         return False
-    if await _is_over(sent, context):
-        return True
-    if not context.reader.tells_order_status or sent.submitting_at is None:
+    return await _is_over(sent, context) or _cannot_arrive_any_more(sent, context)
+
+
+def _cannot_arrive_any_more(sent: JournalledOrder, context: Context) -> bool:
+    """Of an order whose process died over it, before any answer, at a server whose books know every order it took.
+
+    One that the server itself lost sight of may still be on its way to the exchange.
+    """
+    if sent.state is not OrderState.SUBMITTING or sent.submitting_at is None or not context.reader.tells_order_status:
         return False
-    left = sent.submitting_at + LOST_AFTER - context.clock()
-    if left > timedelta(0):
-        await context.pause(left.total_seconds())
-    return await what_became_of(sent, context) is None and await shares_since(sent, context) == 0
+    return context.alone or context.clock() - sent.submitting_at > LOST_AFTER

@@ -47,7 +47,8 @@ A_DAY = timedelta(days=1)
 class Context:
     """The live handles of one run. `clock` gives the wall time in UTC; `pause` waits that many seconds.
 
-    `claim` makes an account this run's own, or raises `BrokerError`; `stopping` says whether the run has been asked to
+    `alone` says that the broker is served from this very process, so that no request of a dead one can still arrive;
+    `claim` makes an account this run's own, or raises `AccountBusy`; `stopping` says whether the run has been asked to
     end. `command` is what it was started with, so that another process can go on with it.
     """
 
@@ -59,6 +60,7 @@ class Context:
     clock: Callable[[], datetime]
     pause: Callable[[float], Awaitable[None]]
     claim: Callable[[str], None]
+    alone: bool
     stopping: Callable[[], bool]
     command: dict[str, str | None]
 

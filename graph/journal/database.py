@@ -154,7 +154,7 @@ def _durable(connection: Any, _record: object) -> None:
     """Each commit reaches the disk before an order leaves; transactions begin where the house says so."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.execute("PRAGMA busy_timeout=5000")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()

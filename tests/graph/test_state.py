@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +24,8 @@ class Questioned:
 @pytest.mark.parametrize(("cooldown", "hours"), [(0, 24), (1, 24), (24, 24), (48, 48)])
 def test_trades_of_the_day_are_known_however_short_the_cooldown_is(cooldown: float, hours: float) -> None:
     """Without a cooldown the rule about day trades would have nothing to look at, and pass everything."""
-    journal, nobody = Questioned(), dict[str, Any](desk=None, reader=None, clock=None, pause=None, reflections=Path())
-    context = Context(settings=make_settings(reversal_cooldown_hours=cooldown), journal=journal, **nobody)  # type: ignore[arg-type]  # asked one thing only
+    journal = Questioned()
+    nobody: dict[str, Any] = dict.fromkeys(field.name for field in fields(Context))
+    context = Context(**{**nobody, "settings": make_settings(reversal_cooldown_hours=cooldown), "journal": journal})
     context.trading_day(SNAPSHOT)
     assert journal.lookback == timedelta(hours=hours)

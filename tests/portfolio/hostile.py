@@ -167,7 +167,7 @@ def any_settings() -> st.SearchStrategy[Settings]:
         st.sampled_from([0.0, 1.0, 12.5]),
         st.sampled_from([5, 6, 50, 50]),
         st.sampled_from([0.0, 0.1, 0.99]),
-        mostly({}, {"paper_trading": False}, {"paper_trading": False, "live_account_confirmed": LIVE}),
+        mostly({}, {"paper_trading": False}, {"paper_trading": False, "live_account_confirmed": LIVE, "live_accounts": (LIVE,)}),
     )
 
 

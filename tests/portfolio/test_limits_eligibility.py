@@ -88,7 +88,7 @@ class TestAccountKind:
         assert account_kind(self.on(account_id)).passed is False
 
     def test_a_live_account_passes_when_exactly_it_was_confirmed(self) -> None:
-        assert account_kind(self.on(LIVE, paper_trading=False, live_account_confirmed=LIVE)).passed
+        assert account_kind(self.on(LIVE, paper_trading=False, live_account_confirmed=LIVE, live_accounts=(LIVE,))).passed
 
     @pytest.mark.parametrize("confirmed", [None, "U7654320", "U76543210"])
     def test_a_live_account_that_was_not_confirmed_fails(self, confirmed: str | None) -> None:
@@ -96,7 +96,7 @@ class TestAccountKind:
         assert account_kind(case).passed is False
 
     def test_a_live_account_confirmed_earlier_is_not_traded_while_paper_is_wanted(self) -> None:
-        assert account_kind(self.on(LIVE, live_account_confirmed=LIVE)).passed is False
+        assert account_kind(self.on(LIVE, live_account_confirmed=LIVE, live_accounts=(LIVE,))).passed is False
 
     def test_a_paper_account_is_not_traded_while_live_is_wanted(self) -> None:
         assert account_kind(self.on("DU1234567", paper_trading=False)).passed is False
