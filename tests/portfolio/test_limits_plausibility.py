@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from portfolio.limits.plausibility import are_run_together, impossible_figures, missing_figures
 from portfolio.models import WhatIf
-from tests.portfolio.cases import WHAT_IF, buy, make_snapshot, sell
+from tests.portfolio.cases import WHAT_IF, buy, make_snapshot, make_summary, sell
 
 VALUE = Decimal(500)
 CENT = Decimal("0.01")
@@ -59,8 +59,9 @@ def test_after_a_sale_there_may_be_no_margin_left_and_none_is_owed_beyond_what_i
 
 @pytest.mark.parametrize("field", ["initial_margin_after", "maintenance_margin_after", "equity_after", "equity_before"])
 def test_no_purchase_leaves_an_account_without_margin_or_equity(field: str) -> None:
-    """However small the account: 0 is near to what a small one has."""
-    small = make_snapshot(cash=Decimal(400), positions=[])
+    """However little it has and holds: 0 is near to that."""
+    bare = {"initial_margin": Decimal(0), "maintenance_margin": Decimal(0)}
+    small = make_snapshot(summary=make_summary(cash=Decimal(400), net=Decimal(400)).model_copy(update=bare))
     assert set(impossible_figures(buy(snapshot=small), VALUE, WhatIf.model_validate({field: 0}))) == {field}
 
 
