@@ -148,6 +148,9 @@ def days(draw: st.DrawFn, net: Decimal) -> TradingDay:
     )
 
 
+CONFIRMED = {"paper_trading": False, "live_account_confirmed": LIVE, "live_accounts": (LIVE,)}
+
+
 def any_settings() -> st.SearchStrategy[Settings]:
     def build(most: int, change: float, cash: float, places: int, offset: float, live: dict[str, Any]) -> Settings:
         return make_settings(
@@ -167,7 +170,11 @@ def any_settings() -> st.SearchStrategy[Settings]:
         st.sampled_from([0.0, 1.0, 12.5]),
         st.sampled_from([5, 6, 50, 50]),
         st.sampled_from([0.0, 0.1, 0.99]),
-        mostly({}, {"paper_trading": False}, {"paper_trading": False, "live_account_confirmed": LIVE, "live_accounts": (LIVE,)}),
+        mostly(
+            {},
+            {"paper_trading": False},
+            {"paper_trading": False, "live_account_confirmed": LIVE, "live_accounts": (LIVE,)},
+        ),
     )
 
 

@@ -88,11 +88,13 @@ class TestAccountKind:
         assert account_kind(self.on(account_id)).passed is False
 
     def test_a_live_account_passes_when_exactly_it_was_confirmed(self) -> None:
-        assert account_kind(self.on(LIVE, paper_trading=False, live_account_confirmed=LIVE, live_accounts=(LIVE,))).passed
+        assert account_kind(
+            self.on(LIVE, paper_trading=False, live_account_confirmed=LIVE, live_accounts=(LIVE,))
+        ).passed
 
     @pytest.mark.parametrize("confirmed", [None, "U7654320", "U76543210"])
     def test_a_live_account_that_was_not_confirmed_fails(self, confirmed: str | None) -> None:
-        case = self.on(LIVE, paper_trading=False, live_account_confirmed=confirmed)
+        case = self.on(LIVE, paper_trading=False, live_account_confirmed=confirmed, live_accounts=("U1111111", LIVE))
         assert account_kind(case).passed is False
 
     def test_a_live_account_confirmed_earlier_is_not_traded_while_paper_is_wanted(self) -> None:

@@ -35,15 +35,18 @@ def test_a_trade_nothing_is_known_about_passes_no_rule_that_needs_a_fact() -> No
     case = make_case(trade("NEVERHEARD", Side.BUY, 1), snapshot=empty, limit_price=None, what_if=None, day=day)
     answered = {name: check.passed for name, check in checks_of(case).items()}
     assert {name for name, passed in answered.items() if passed} == {
+        "not_halted",
         "account_kind",
         "session_open",
         "whole_quantity",
         "no_short",
         "no_open_order",
+        "no_unresolved_order",
         "protective_exit",
         "max_orders_per_day",
         "reversal_cooldown",
         "day_trades",
+        "as_approved",
     }
     assert not all_passed(judge(case))
 
