@@ -16,7 +16,6 @@ from cli.journal import journal_of, now
 from cli.options import HomeOption, exit_with
 from cli.run import execute
 from cli.run_command import RunCommand
-from config.rules import ticker
 
 if TYPE_CHECKING:
     from graph.journal import Question
@@ -70,6 +69,8 @@ def _answer(run: str, home: Path | None, *, granted: bool, why: str, only: tuple
     if question is None:
         why_not = f"it was {told[0]} ({told[1]})" if told else "no run of that name asked for approval"
         exit_with(ExitCode.BAD_USAGE, f"{run}: {why_not}; nothing was sent. See `smart-agent pending` for what waits.")
+    from config.rules import ticker  # noqa: PLC0415  (the settings' library costs more than the help page)
+
     strangers = {ticker(symbol) for symbol in only} - {ticker(order.symbol) for order in question.orders}
     if strangers:
         exit_with(

@@ -150,7 +150,7 @@ def _drift_table(table: DriftTable, threshold: float, before: DriftTable | None 
 def _drift(bucket: BucketDrift, threshold: float) -> str:
     if bucket.unvalued:
         return "[yellow]not known[/]"
-    return f"[{'yellow' if bucket.is_outside(threshold) else 'green'}]{bucket.drift:+.1f}[/]"
+    return f"[{'yellow' if bucket.is_outside(threshold) else 'green'}]{round(bucket.drift, 1) + 0.0:+.1f}[/]"
 
 
 def think_screen(state: State) -> RenderableType:

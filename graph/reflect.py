@@ -84,8 +84,8 @@ def _reflection(state: State, after: PortfolioSnapshot | None, context: Context)
         lessons_learned=_lessons(state, drift_before, drift_after),
         next_actions=_next_actions(state, drift_after, settings),
         current_allocations=_allocations(after, settings),
-        drift_before=drift_before,
-        drift_after=drift_after,
+        drift_before={name: round(points, 2) for name, points in drift_before.items()},
+        drift_after={name: round(points, 2) for name, points in drift_after.items()},
         failure=failure.message if failure else None,
     )
 
@@ -95,7 +95,8 @@ def _traded(order: OrderRecord) -> Decimal:
 
 
 def _drift(snapshot: PortfolioSnapshot | None, settings: Settings) -> dict[str, float]:
-    return {bucket.name: round(bucket.drift, 2) for bucket in _buckets(snapshot, settings)}
+    """In % points, as they are: what is shown is rounded once."""
+    return {bucket.name: bucket.drift for bucket in _buckets(snapshot, settings)}
 
 
 def _allocations(snapshot: PortfolioSnapshot | None, settings: Settings) -> dict[str, float]:
@@ -138,6 +139,9 @@ def _next_actions(state: State, after: dict[str, float], settings: Settings) -> 
     unknown = [order.symbol for order in state.get("orders", ()) if order.status.is_unresolved]
     if unknown:
         return (f"Look in the broker's own screens for the order on {', '.join(unknown)}, then run again.",)
+    plan = state.get("plan")
+    if plan and plan.unfinished:
+        return (f"Run again: the exit of {', '.join(plan.unfinished)} is not finished.",)
     off = [f"{name} ({drift:+.1f})" for name, drift in after.items() if abs(drift) > settings.rebalance_threshold]
     if off:
         return (f"Run again tomorrow: {', '.join(off)} points off target.",)

@@ -71,16 +71,17 @@ async def _the_account(reader: AccountReader) -> Account:
 
 async def read_snapshot(account: Account, reader: AccountReader, settings: Settings) -> PortfolioSnapshot:
     """The account and the market of every symbol held or named by an enabled rule, read now."""
-    summary, positions, open_orders, session = await asyncio.gather(
+    summary, positions, open_orders = await asyncio.gather(
         reader.summary(account.account_id),
         reader.positions(account.account_id),
         reader.open_orders(account.account_id),
-        reader.session(settings.symbols[0]),
     )
     held = [position.symbol for position in positions if position.quantity != 0]
     symbols = list(dict.fromkeys([*settings.symbols, *held]))
     found = await asyncio.gather(*(_contract(symbol, reader) for symbol in symbols))
     contracts = {symbol: contract for symbol, contract in zip(symbols, found, strict=True) if contract}
+    # A symbol the broker does not know costs that symbol, and not the trading hours of all.
+    session = await reader.session(next(iter(contracts), symbols[0]))
     by_conid = await reader.quotes(contract.conid for contract in contracts.values())
     quotes = {symbol: by_conid[contract.conid] for symbol, contract in contracts.items() if contract.conid in by_conid}
     return PortfolioSnapshot(

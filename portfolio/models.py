@@ -347,12 +347,16 @@ class ProposedTrade(Fact):
 
 
 class TradePlan(Fact):
-    """What think wants done. `source` names who thought of it; `notes` say what it had to leave alone, and why."""
+    """What think wants done. `source` names who thought of it; `notes` say what it had to leave alone, and why.
+
+    `unfinished` are the symbols whose protective exit is due and not wholly made by this plan.
+    """
 
     source: str
     trades: tuple[ProposedTrade, ...]
     summary: str = ""
     notes: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
 
 
 class Check(Fact):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from config.settings import Settings
-from portfolio.drift import BucketDrift, DriftTable, drift_after, drift_table
+from portfolio.drift import DriftTable, drift_after, drift_table
 from portfolio.exposure import ZERO, cash_change, contracts_held, free_cash
 from portfolio.limits import Batch, TradingDay, first_refusal
 from portfolio.models import PortfolioSnapshot, ProposedTrade, Side, TradePlan
@@ -51,6 +51,7 @@ def baseline_plan(snapshot: PortfolioSnapshot, settings: Settings, day: TradingD
         trades=trades,
         summary=_summary(table, drift_after(snapshot, settings, trades), trades, settings),
         notes=(*exits.notes, *rebalancing.notes),
+        unfinished=exits.unfinished,
     )
 
 
@@ -148,11 +149,12 @@ def _trades(choice: Floats, posed: Posed, settings: Settings) -> Iterator[Propos
     ordered = [(one, int(shares)) for one, shares in zip(posed.market.tradable, choice, strict=True) if shares]
     for one, shares in sorted(ordered, key=lambda pair: (pair[1] > 0, -abs(pair[1]) * pair[0].last)):
         side = Side.BUY if shares > 0 else Side.SELL
-        reason = _reason(one, side, posed.after_exits.buckets[one.bucket], settings)
+        reason = _reason(one, side, posed, settings)
         yield ProposedTrade(symbol=one.symbol, side=side, quantity=abs(shares), reason=reason)
 
 
-def _reason(one: Tradable, side: Side, bucket: BucketDrift, settings: Settings) -> str:
+def _reason(one: Tradable, side: Side, posed: Posed, settings: Settings) -> str:
+    bucket = posed.after_exits.buckets[one.bucket]
     if (bucket.drift > 0) is (side is Side.SELL) and bucket.is_outside(settings.rebalance_threshold):
         return bucket.in_words
     off = one.value - one.share
@@ -160,6 +162,8 @@ def _reason(one: Tradable, side: Side, bucket: BucketDrift, settings: Settings) 
         return f"{one.symbol} is {abs(off):,.2f} USD {'above' if off > 0 else 'below'} its share of {bucket.name}"
     if (bucket.drift > 0) is (side is Side.SELL):
         return bucket.in_words
+    if side is Side.SELL and posed.problem.budget.cash < 0:
+        return f"Raises cash towards min_cash, {settings.min_cash:g} % of the account"
     return "Makes room for the other orders of this plan"
 
 
@@ -169,7 +173,7 @@ def _summary(before: DriftTable, after: DriftTable, trades: Sequence[ProposedTra
         return f"Every bucket is within {settings.rebalance_threshold:g} points of its target."
     words = f"{off} of {len(before.buckets)} buckets off target"
     if not trades:
-        return f"{words}, but no order that the limits allow would bring them closer."
+        return f"{words}, but no order that the limits allow is worth its commission and order_penalty."
     exits = sum(trade.protective for trade in trades)
     kind = "protective order" if exits == len(trades) else "order"
     count = f"{len(trades)} {kind}{'' if len(trades) == 1 else 's'}"

@@ -26,6 +26,8 @@ class Exits:
     notes: tuple[str, ...]
     symbols: frozenset[str]
     """Those with an exit that is due, whether it can be made or not: they are not to be bought."""
+    unfinished: tuple[str, ...]
+    """Those of them that will not be wholly made by `trades`."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def protective_exits(snapshot: PortfolioSnapshot, settings: Settings, day: Tradi
     notes: list[str] = []
     symbols: set[str] = set()
     sold: set[int] = set()
+    whole_exits: set[str] = set()
     for rule in settings.rules:
         for symbol in rule.symbols:
             about = rows.about(symbol)
@@ -61,9 +64,12 @@ def protective_exits(snapshot: PortfolioSnapshot, settings: Settings, day: Tradi
                 trades.append(found)
                 if found.quantity < dues[0].quantity:
                     notes.append(_in_slices(found, dues[0], settings))
+                else:
+                    whole_exits.add(symbol)
     most = max(settings.max_orders_per_day - day.orders_sent, 0)
     notes += [f"{late.symbol}: its exit waits, since max_orders_per_day is reached." for late in trades[most:]]
-    return Exits(tuple(trades[:most]), tuple(notes), frozenset(symbols))
+    made = whole_exits & {trade.symbol for trade in trades[:most]}
+    return Exits(tuple(trades[:most]), tuple(notes), frozenset(symbols), tuple(sorted(symbols - made)))
 
 
 def _doubt(due: _Due, rows: int) -> str:
@@ -72,8 +78,8 @@ def _doubt(due: _Due, rows: int) -> str:
 
 def _in_slices(first: ProposedTrade, due: _Due, settings: Settings) -> str:
     return (
-        f"{first.symbol}: {first.quantity} of {due.quantity} shares are sold now and the rest in later runs, "
-        f"since an order may be worth at most max_trade_value, {settings.max_trade_value:,.2f} USD."
+        f"{first.symbol}: {first.quantity} of {due.quantity} shares are sold now, and the rest in later runs if it is "
+        f"still due, since an order may be worth at most max_trade_value, {settings.max_trade_value:,.2f} USD."
     )
 
 

@@ -16,7 +16,17 @@ from config.home import Home
 
 SMART_AGENT = Path(sys.executable).with_name("smart-agent")
 DAY = "2026-06-15"
-VOLATILE = {"run_id", "started_at", "finished_at", "reflected_at", "timings", "client_order_id", "broker_order_id"}
+VOLATILE = {
+    "run_id",
+    "started_at",
+    "finished_at",
+    "reflected_at",
+    "judged_at",
+    "timings",
+    "client_order_id",
+    "broker_order_id",
+    "evidence",
+}
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
 
 
@@ -25,7 +35,7 @@ def run(home: Path, *arguments: str) -> dict[str, Any]:
         [SMART_AGENT, "run", "--json", "--home", home, *arguments],
         capture_output=True,
         text=True,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, "XDG_DATA_HOME": str(home.parent / "data")},  # where locks of accounts are kept
         timeout=120,
         check=False,
     )

@@ -29,6 +29,40 @@ async def test_a_first_run_trades_towards_the_targets(run_once: RunOnce) -> None
     assert sum(map(abs, after.values())) < sum(map(abs, before.values()))
 
 
+async def test_totals_are_rounded_once(run_once: RunOnce) -> None:
+    """What the lesson says and what the table above it says are the same number."""
+    record = await run_once()
+    assert record.snapshot is not None
+    assert record.reflection is not None
+    told = record.reflection.lessons_learned[-1]
+    assert f"went from {record.snapshot.drift.total:.1f} to" in told
+
+
+async def test_an_unfinished_exit_asks_for_another_run(run_once: RunOnce) -> None:
+    rules = [
+        {"name": "Core", "target_allocation": 50, "symbols": ["SPY", "IWM"], "max_position_size": 50, "stop_loss": -1},
+        {"name": "Rest", "target_allocation": 50, "symbols": ["AAPL", "MSFT", "NVDA"], "max_position_size": 50},
+    ]
+    record = await run_once(max_trade_value=Decimal(1000), trading_rules=rules)
+    assert record.plan is not None
+    assert record.plan.unfinished
+    assert record.reflection is not None
+    assert record.reflection.next_actions == (
+        f"Run again: the exit of {', '.join(record.plan.unfinished)} is not finished.",
+    )
+
+
+async def test_a_symbol_the_broker_does_not_know_costs_that_symbol_alone(run_once: RunOnce) -> None:
+    rules = [
+        {"name": "Core", "target_allocation": 50, "symbols": ["ZZZZZ", "SPY"], "max_position_size": 50},
+        {"name": "Rest", "target_allocation": 50, "symbols": ["AAPL", "MSFT", "NVDA"], "max_position_size": 50},
+    ]
+    record = await run_once(trading_rules=rules)
+    assert record.outcome is Outcome.TRADED
+    assert record.snapshot is not None
+    assert any("ZZZZZ" in check.why for check in record.snapshot.data_quality)
+
+
 async def test_sales_are_sent_before_purchases(run_once: RunOnce) -> None:
     record = await run_once()
     sides = [order.side for order in record.orders]

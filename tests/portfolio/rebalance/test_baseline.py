@@ -99,9 +99,16 @@ def test_an_account_worth_nothing_is_left_alone() -> None:
     assert "worth nothing" in plan.summary
 
 
+def test_a_sale_that_raises_missing_cash_says_so() -> None:
+    """It moves the account away from its targets, so the person must read what it is for."""
+    plan = baseline_plan(heavy_in_core(cash=Decimal(0)), make_settings(min_cash=60.0, max_portfolio_change=50), DAY)
+    assert {trade.side for trade in plan.trades} == {Side.SELL}
+    assert "Raises cash towards min_cash, 60 % of the account" in {trade.reason for trade in plan.trades}
+
+
 def offered(*choices: dict[str, int], failed: bool = False) -> Rebalancing:
     """What is made of choices of a solver that cannot be trusted."""
-    snapshot, exits = heavy_in_core(), Exits((), (), frozenset())
+    snapshot, exits = heavy_in_core(), Exits((), (), frozenset(), ())
     posed = pose(snapshot, SETTINGS, DAY, exits)
     symbols = [one.symbol for one in posed.market.tradable]
     arrays = [np.array([float(choice.get(symbol, 0)) for symbol in symbols]) for choice in choices]

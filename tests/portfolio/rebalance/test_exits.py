@@ -52,7 +52,16 @@ def test_a_larger_exit_is_sold_in_slices_and_says_so() -> None:
     """An order is never worth more than max_trade_value, 10,000 USD."""
     found = protective_exits(account(200, STOPPED), make_settings(), DAY)
     assert [trade.quantity for trade in found.trades] == [125]
-    assert "125 of 200 shares are sold now and the rest in later runs" in found.notes[0]
+    assert "125 of 200 shares are sold now, and the rest in later runs if it is still due" in found.notes[0]
+    assert found.unfinished == ("SPY",)
+
+
+def test_an_exit_that_is_made_whole_is_finished_and_one_that_cannot_be_made_is_not() -> None:
+    assert protective_exits(account(100, STOPPED), make_settings(), DAY).unfinished == ()
+    unquoted = account(100, STOPPED).model_copy(update={"quotes": {}})
+    assert protective_exits(unquoted, make_settings(), DAY).unfinished == ("SPY",)
+    none_left = DAY.model_copy(update={"orders_sent": 20})
+    assert protective_exits(account(100, STOPPED), make_settings(), none_left).unfinished == ("SPY",)
 
 
 def test_an_exit_is_not_bound_by_the_limits_of_discretionary_orders() -> None:

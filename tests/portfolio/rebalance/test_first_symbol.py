@@ -125,7 +125,9 @@ def test_where_no_whole_share_fits_the_plan_is_empty_and_says_why() -> None:
     dear = {symbol: quote(symbol, Decimal(1001)) for symbol in ("SPY", "VTI", "VOO", "AAPL", "BRK B")}
     plan = first_symbol_plan(heavy_in_core(quotes=dear), SETTINGS)
     assert plan.trades == ()
-    assert plan.summary == "2 of 2 buckets off target, but no order that the limits allow would bring them closer."
+    assert plan.summary == (
+        "2 of 2 buckets off target, but no order that the limits allow is worth its commission and order_penalty."
+    )
 
 
 @pytest.mark.parametrize("cash", [-90_000, -100_000])
