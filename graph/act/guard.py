@@ -85,7 +85,8 @@ async def guard(state: State, runtime: Runtime[Context]) -> State:
         return {**asked, "approved": ()}
     keep(judged, run_id, snapshot, context, final=True)
     approved = tuple(one.approved for one in judged if one.approved)
-    return {"snapshot": snapshot, "verdicts": verdicts, "approved": approved}
+    done: State = {"snapshot": snapshot, "verdicts": verdicts, "approved": approved}
+    return done if batch.day.halted is None else {**done, "halted": batch.day.halted}
 
 
 async def judge_trade(trade: ProposedTrade, client_order_id: str, batch: Batch, context: Context) -> Judged:

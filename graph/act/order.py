@@ -26,7 +26,7 @@ from graph.sense import read_snapshot
 from graph.sightings import not_sent, record_of, shares_since, submitted, unknown, what_became_of
 from graph.state import Context, State
 from portfolio.costs import CENT
-from portfolio.limits import Batch, affordable
+from portfolio.limits import Batch, affordable, discretionary_value
 from portfolio.models import (
     ApprovedOrder,
     BrokerOrder,
@@ -139,13 +139,17 @@ class _Sending:
     async def _judged_again(
         self, terms: OrderTerms, quantity: int, why: str, client_order_id: str, snapshot: PortfolioSnapshot
     ) -> ApprovedOrder | None:
-        """The guard's word on a changed order beside what is still to be sent; None where it refuses."""
+        """The guard's word on a changed order; None where it refuses.
+
+        What is still to be sent counts towards turnover and the orders of the day. Its cash it gets only when its turn
+        comes.
+        """
+        day = self.context.trading_day(snapshot)
         batch = Batch(
             snapshot,
             self.context.settings,
-            self.context.trading_day(snapshot),
-            orders=tuple(waiting.terms for waiting in self.queue),
-            spent=self._spent(),
+            day.model_copy(update={"orders_sent": day.orders_sent + len(self.queue)}),
+            spent=self._spent() + discretionary_value(waiting.terms for waiting in self.queue),
             shown=self.state["asked"] if "approval" in self.state else None,
             accepted_warnings=frozenset(self.state.get("warnings", ())),
         )
@@ -154,7 +158,8 @@ class _Sending:
         keep([judged], self.state["run_id"], snapshot, self.context, final=True)
         if judged.approved is None:
             refusal = "; ".join(check.why for check in judged.verdict.failures)
-            self.records.append(not_sent(terms, f"{terms.symbol}: not sent, since the guard refused it ({refusal})"))
+            refused = terms.model_copy(update={"client_order_id": client_order_id, "quantity": quantity})
+            self.records.append(not_sent(refused, f"{terms.symbol}: not sent, since the guard refused it ({refusal})"))
         return judged.approved
 
     def _spent(self) -> Decimal:

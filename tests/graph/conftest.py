@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from brokers.protocol import Broker
-from cli.wiring import Market, run_over, simulated_broker
+from cli.wiring import Market, Start, run_over, simulated_broker
 from config.home import Home
 from config.load import load_settings
 from config.settings import Settings
@@ -29,11 +29,13 @@ def settings_with(**changes: Any) -> Settings:
 
 
 @asynccontextmanager
-async def opened(home: Home, settings: Settings, day: date, faulty: Faulty | None) -> AsyncIterator[Run]:
+async def opened(
+    home: Home, settings: Settings, day: date, faulty: Faulty | None = None, start: Start | None = None
+) -> AsyncIterator[Run]:
     simulated = simulated_broker(home, Market(as_of=day))
     broker: Broker = faulty(simulated) if faulty else simulated
     try:
-        async with run_over(build_server(broker), settings, home) as run:
+        async with run_over(build_server(broker), settings, home, start) as run:
             yield run
     finally:
         await broker.close()

@@ -7,8 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from portfolio.models import Quote, Side
-from portfolio.pricing import marketable_limit
-from tests.portfolio.cases import contract, quote
+from portfolio.pricing import limit_price_of, marketable_limit, patient_limit
+from tests.portfolio.cases import contract, make_settings, quote
 
 SPY = contract("SPY")
 SIDES = st.sampled_from(Side)
@@ -91,3 +91,32 @@ def test_a_quote_between_two_ticks_too_far_apart_gives_no_limit_instead_of_one_o
 
 def test_a_sale_is_never_priced_at_nothing() -> None:
     assert marketable_limit(Side.SELL, quote("SPY"), SPY, 100.0) is None
+
+
+@given(SIDES, PRICES, TICKS)
+def test_a_patient_limit_is_the_best_tick_that_is_not_worse_than_its_price(
+    side: Side, price: Decimal, tick: Decimal
+) -> None:
+    limit = patient_limit(side, price, contract("SPY", min_tick=tick))
+    assume(limit is not None)
+    assert limit is not None
+    assert limit > 0
+    assert limit % tick == 0
+    assert 0 <= (price - limit) * side.sign < tick
+
+
+@pytest.mark.parametrize("price", [None, Decimal(0), Decimal(-1)])
+def test_without_a_positive_price_there_is_no_patient_limit(price: Decimal | None) -> None:
+    assert patient_limit(Side.SELL, price, SPY) is None
+    assert patient_limit(Side.BUY, price, SPY) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "buys_at", "sells_at"),
+    [("marketable", "100.12", "99.89"), ("mid", "100.00", "100.00"), ("passive", "99.98", "100.02")],
+)
+def test_each_policy_has_its_price(policy: str, buys_at: str, sells_at: str) -> None:
+    settings = make_settings(price_policy=policy, limit_offset=0.1)
+    between = two_sided("99.98", "100.02")
+    assert limit_price_of(Side.BUY, between, SPY, settings) == Decimal(buys_at)
+    assert limit_price_of(Side.SELL, between, SPY, settings) == Decimal(sells_at)
