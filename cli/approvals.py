@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -38,8 +39,9 @@ def pending(home: HomeOption = None, *, as_json: ListOption = False) -> None:
     elif not questions:
         typer.echo("Nothing waits for approval.")
     else:
+        console = Console()
         for question in questions:
-            Console().print(_screen(question))
+            console.print(*_screen(question), sep="\n")
     if any(question.expires_at > now() for question in questions):
         raise typer.Exit(ExitCode.WAITING_FOR_APPROVAL)
 
@@ -86,18 +88,17 @@ def _answer(run: str, home: Path | None, *, granted: bool, why: str, only: tuple
     raise typer.Exit(execute(place, settings, command, as_json=as_json, run_id=run, answer=answer))
 
 
-def _screen(question: Question) -> Table:
-    left = question.expires_at - now()
-    minutes = int(left.total_seconds() // 60)
+def _screen(question: Question) -> Iterator[RenderableType]:
+    minutes = int((question.expires_at - now()).total_seconds() // 60)
     until = f"{question.expires_at:%Y-%m-%d %H:%M} UTC"
-    open_for = f"open until {until} ({minutes // 60} h {minutes % 60} min)" if minutes >= 0 else f"expired at {until}"
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0), title_justify="left")
-    table.title = Text.assemble((question.run_id, "bold"), f"  {question.account_id}  {question.why}\n", open_for)
+    left = (
+        f"open until {until}, {minutes // 60} h {minutes % 60} min from now" if minutes >= 0 else f"expired at {until}"
+    )
+    yield Text.assemble((question.run_id, "bold"), f"  {question.account_id}: {question.why}; ", (left, "yellow"))
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 2))
     for order in question.orders:
-        amount = f"{order.value:,.2f} USD"
-        table.add_row(
-            f"  {order.side}", str(order.quantity), escape(order.symbol), f"limit {order.limit_price:,.2f}", amount
-        )
+        limit, value = f"limit {order.limit_price:,.2f}", f"{order.value:,.2f} USD"
+        table.add_row(order.side, str(order.quantity), escape(order.symbol), limit, value)
+    yield table
     for warning in question.warnings:
-        table.add_row("  !", "", "", f"[bold yellow]the broker warns of {escape(warning)}[/]")
-    return table
+        yield Text(f"  ! the broker warns of {warning}", style="bold yellow")

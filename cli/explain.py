@@ -69,21 +69,29 @@ def _screen(
     yield Text.assemble(
         (order.client_order_id, "bold"), f"  {order.side} {order.quantity} {order.symbol}  ", (order.state, "cyan")
     )
+    life = Table.grid(padding=(0, 2, 0, 0))
     for change in changes:
-        yield Text.assemble(("  ", ""), (f"{change.at:%H:%M:%S} ", "dim"), f"{change.state:<10} ", change.why)
+        life.add_row(Text(f"  {change.at:%Y-%m-%d %H:%M:%S}", style="dim"), change.state, Text(change.why))
+    yield life
     for verdict in verdicts:
         limit = "no limit price" if verdict.limit_price is None else f"limit {verdict.limit_price:,.2f}"
         outcome = Text("passed", style="green") if verdict.passed else Text("refused", style="red")
         heading = f"  Verdict of {verdict.judged_at:%Y-%m-%d %H:%M:%S} UTC on {verdict.quantity} at {limit}: "
-        yield Text.assemble(heading, outcome, (f"  evidence {verdict.evidence[:12]}", "dim"))
+        yield Text.assemble(heading, outcome)
+        yield Text(f"  evidence {verdict.evidence[:16]}", style="dim")
         yield _rules(verdict.checks)
 
 
 def _rules(checks: tuple[Check, ...]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 2), pad_edge=True, header_style="dim")
-    for column in ("Rule", "Limit", "Actual", "Unit", "Outcome"):
-        table.add_column(column)
+    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
+    table.add_column("Rule", no_wrap=True)
+    for column in ("Limit", "Actual"):
+        table.add_column(column, overflow="fold")
+    table.add_column("Outcome", no_wrap=True)
     outcomes = {True: "[green]passed[/]", False: "[red]failed[/]", None: "[yellow]not evaluated[/]"}
     for check in checks:
-        table.add_row(check.rule, escape(check.limit), escape(check.actual), escape(check.unit), outcomes[check.passed])
+        actual = f"{check.actual} {check.unit}" if check.actual != "exempt" else "exempt"
+        table.add_row(check.rule, escape(check.limit), escape(actual), outcomes[check.passed])
+        if check.why:
+            table.add_row("", "", Text(check.why, style="yellow"))
     return table

@@ -131,21 +131,32 @@ def _lessons(state: State, before: dict[str, float], after: dict[str, float]) ->
 
 
 def _next_actions(state: State, after: dict[str, float], settings: Settings) -> tuple[str, ...]:
-    snapshot, failure = state.get("snapshot"), state.get("failure")
-    if failure:
-        return ("Mend what the message names, then run again.",)
+    return (_obstacle(state) or _left_to_do(state, after, settings),)
+
+
+def _obstacle(state: State) -> str | None:
+    """What a person has to do, or wait for, before the next run can help."""
+    snapshot = state.get("snapshot")
+    if "failure" in state:
+        return "Mend what the message names, then run again."
+    if "halted" in state:
+        return "Run again after `smart-agent resume`."
     if snapshot and not snapshot.session.is_open:
-        return (f"Run again after {snapshot.session.opens_at:%Y-%m-%d %H:%M} UTC, when the market opens.",)
+        return f"Run again after {snapshot.session.opens_at:%Y-%m-%d %H:%M} UTC, when the market opens."
     unknown = [order.symbol for order in state.get("orders", ()) if order.status.is_unresolved]
     if unknown:
-        return (f"Look in the broker's own screens for the order on {', '.join(unknown)}, then run again.",)
+        return f"Look in the broker's own screens for the order on {', '.join(unknown)}, then run again."
+    return None
+
+
+def _left_to_do(state: State, after: dict[str, float], settings: Settings) -> str:
     plan = state.get("plan")
     if plan and plan.unfinished:
-        return (f"Run again: the exit of {', '.join(plan.unfinished)} is not finished.",)
+        return f"Run again: the exit of {', '.join(plan.unfinished)} is not finished."
     off = [f"{name} ({drift:+.1f})" for name, drift in after.items() if abs(drift) > settings.rebalance_threshold]
     if off:
-        return (f"Run again tomorrow: {', '.join(off)} points off target.",)
-    return ("Nothing to do until a bucket drifts again.",)
+        return f"Run again tomorrow: {', '.join(off)} points off target."
+    return "Nothing to do until a bucket drifts again."
 
 
 def _total(drift: dict[str, float]) -> float:
