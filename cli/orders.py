@@ -34,13 +34,12 @@ def unsettled(home: HomeOption = None) -> None:
         typer.echo("Every order is settled.")
         return
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("Order", "Account", "", "", "Symbol", "State", "Since (UTC)"):
-        table.add_column(column)
+    for column in ("Order", "", "", "Symbol", "State", "Since (UTC)"):
+        table.add_column(column, no_wrap=True)
     for order in orders:
         since = f"{order.submitting_at:%Y-%m-%d %H:%M:%S}" if order.submitting_at else "-"
         table.add_row(
             order.client_order_id,
-            order.account_id,
             order.side,
             str(order.quantity),
             escape(order.symbol),

@@ -1,0 +1,236 @@
+"""Halting, approving, explaining, resolving: the commands a person reaches for, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.home import Home
+from graph.journal import OrderState
+from portfolio.models import OrderRecord, OrderStatus, Side
+from tests.cli.test_command import DAY, SMART_AGENT, smart_agent
+from tests.permits import RUN, journal_in, now, permit
+from tests.portfolio.cases import terms
+
+LOST = terms("SPY", Side.BUY, 5, client_order_id=f"{RUN}-1")
+
+
+def run(home: Home, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return smart_agent("run", "--home", home.root, "--as-of", DAY, *arguments, **environment)
+
+
+def waiting(home: Home) -> dict[str, Any]:
+    """A run that asks for approval with nobody there, as the list of what waits shows it."""
+    assert run(home, SMART_AGENT_REQUIRE_APPROVAL="always").returncode == 5
+    listed = smart_agent("pending", "--home", home.root, "--json")
+    assert listed.returncode == 5
+    (question,) = json.loads(listed.stdout)
+    return dict(question)
+
+
+def test_a_halted_agent_sends_nothing_until_a_person_lifts_the_halt(home: Home) -> None:
+    halted = smart_agent("halt", "--home", home.root, "--why", "on holiday")
+    assert (halted.returncode, "No order is sent" in halted.stdout) == (0, True)
+    done = run(home, "--json")
+    assert done.returncode == 6
+    record = json.loads(done.stdout)
+    assert record["orders"] == []
+    assert "on holiday" in record["message"]
+    lifted = smart_agent("resume", "--home", home.root)
+    assert "on holiday" in lifted.stdout
+    assert "was not halted" in smart_agent("resume", "--home", home.root).stdout
+    assert run(home).returncode == 0
+
+
+def test_a_halt_gets_through_a_configuration_that_nothing_starts_with(home: Home) -> None:
+    home.config_file.write_text("{ this is no JSON", encoding="utf-8")
+    done = smart_agent("halt", "--home", home.root)
+    assert done.returncode == 0
+    with journal_in(home.root) as journal:
+        assert journal.halts.current() is not None
+
+
+@pytest.mark.parametrize("command", ["halt", "resume", "pending", "run"])
+def test_a_journal_that_cannot_be_read_counts_as_halted(home: Home, command: str) -> None:
+    home.database.write_bytes(b"no database" * 500)
+    done = smart_agent(command, "--home", home.root)
+    assert done.returncode == 6
+    assert "counts as halted" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_waits_is_listed_approved_in_another_process_and_explained(home: Home) -> None:
+    question = waiting(home)
+    shown = smart_agent("pending", "--home", home.root)
+    assert question["run_id"] in shown.stdout
+    assert "every run is to be approved" in shown.stdout
+    done = smart_agent("approve", question["run_id"], "--home", home.root, "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["outcome"] == "traded"
+    assert [order["symbol"] for order in record["orders"]] == [order["symbol"] for order in question["orders"]]
+    assert smart_agent("pending", "--home", home.root).stdout == "Nothing waits for approval.\n"
+    again = smart_agent("approve", question["run_id"], "--home", home.root)
+    assert (again.returncode, "it was approved" in again.stderr) == (2, True)
+
+    order_id = record["orders"][0]["client_order_id"]
+    facts = json.loads(smart_agent("explain", order_id, "--home", home.root, "--json").stdout)
+    (told,) = facts
+    assert [change["state"] for change in told["changes"]] == [
+        "PLANNED",
+        "APPROVED",
+        "SUBMITTING",
+        "SUBMITTED",
+        "FILLED",
+    ]
+    assert all(check["passed"] for verdict in told["verdicts"] for check in verdict["checks"])
+    page = smart_agent("explain", question["run_id"], "--home", home.root).stdout
+    assert all(check["rule"] in page for check in told["verdicts"][0]["checks"])
+    assert page.count("FILLED") >= len(record["orders"])
+
+
+def test_a_rejected_run_sends_nothing_and_a_part_of_one_sends_that_part(home: Home) -> None:
+    question = waiting(home)
+    done = smart_agent("reject", question["run_id"], "--home", home.root, "--why", "not now", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["outcome"] == "declined"
+    question = waiting(home)
+    symbol = question["orders"][0]["symbol"]
+    stranger = smart_agent("approve", question["run_id"], "--home", home.root, "--only", "XYZ")
+    assert (stranger.returncode, "no order of run" in stranger.stderr) == (2, True)
+    done = smart_agent("approve", question["run_id"], "--home", home.root, "--only", symbol, "--json")
+    assert [order["symbol"] for order in json.loads(done.stdout)["orders"]] == [symbol]
+
+
+@pytest.mark.parametrize("command", [["approve"], ["reject"], ["explain"]])
+def test_a_run_nobody_knows_is_named_and_nothing_happens(home: Home, command: list[str]) -> None:
+    done = smart_agent(*command, "20200101-000000-ffffff", "--home", home.root)
+    assert done.returncode == 2
+    assert "20200101-000000-ffffff" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def lose_an_order(home: Home) -> None:
+    with journal_in(home.root) as journal:
+        journal.orders.burn(permit(journal, LOST), now())
+        lost = OrderRecord(
+            client_order_id=LOST.client_order_id,
+            broker_order_id=None,
+            symbol=LOST.symbol,
+            side=LOST.side,
+            quantity=LOST.quantity,
+            limit_price=LOST.limit_price,
+            status=OrderStatus.UNKNOWN,
+            message="SPY: the order may have been placed",
+        )
+        journal.orders.settle(lost, datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("word", "state", "filled"), [("filled", OrderState.FILLED, 5), ("not-sent", OrderState.CANCELLED, 0)]
+)
+def test_a_persons_word_settles_an_order_nobody_can_account_for(
+    home: Home, word: str, state: OrderState, filled: int
+) -> None:
+    lose_an_order(home)
+    listed = smart_agent("orders", "list", "--home", home.root)
+    assert listed.returncode == 7
+    assert LOST.client_order_id in listed.stdout
+    done = smart_agent("orders", "resolve", LOST.client_order_id, "--as", word, "--home", home.root)
+    assert done.returncode == 0, done.stderr
+    with journal_in(home.root) as journal:
+        order = journal.orders.find(LOST.client_order_id)
+        assert order is not None
+        assert order.record is not None
+        assert (order.state, order.record.filled_quantity) == (state, Decimal(filled))
+        assert "a person says" in journal.orders.changes(LOST.client_order_id)[-1].why
+    assert smart_agent("orders", "list", "--home", home.root).returncode == 0
+    again = smart_agent("orders", "resolve", LOST.client_order_id, "--as", "filled", "--home", home.root)
+    assert (again.returncode, "needs no word from you" in again.stderr) == (2, True)
+
+
+def test_an_emergency_stop_halts_first_and_reports_what_it_cannot_account_for(home: Home) -> None:
+    lose_an_order(home)
+    done = smart_agent("emergency-stop", "--home", home.root, "--as-of", DAY)
+    assert done.returncode == 7
+    assert "Trading is halted" in done.stdout
+    assert f"({LOST.client_order_id}): it could not be cancelled" in done.stdout
+    with journal_in(home.root) as journal:
+        assert journal.halts.current() is not None
+
+
+def test_an_emergency_stop_without_a_broker_has_halted_all_the_same(home: Home) -> None:
+    lose_an_order(home)
+    done = smart_agent("emergency-stop", "--home", home.root, MCP_URL="http://127.0.0.1:9/mcp")
+    assert done.returncode == 3
+    assert "Trading is halted, and open orders may still work" in done.stderr
+    with journal_in(home.root) as journal:
+        assert journal.halts.current() is not None
+
+
+@contextmanager
+def run_that_rests(home: Home, seconds: int) -> Iterator[subprocess.Popen[str]]:
+    """A run whose first order is out, at a price that nobody pays, for so many seconds."""
+    command = [str(SMART_AGENT), "run", "--home", str(home.root), "--as-of", DAY, "--json"]
+    environment = {"PATH": os.environ["PATH"], "SMART_AGENT_PRICE_POLICY": "passive"}
+    environment |= {"SMART_AGENT_FILL_TIMEOUT_SECONDS": str(seconds)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        wait_until_sent(home.root)
+        yield process
+
+
+def test_an_emergency_stop_cancels_the_order_of_a_run_that_is_under_way(home: Home) -> None:
+    with run_that_rests(home, 60) as process:
+        done = smart_agent("emergency-stop", "--home", home.root, "--as-of", DAY)
+        stdout, _ = process.communicate(timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "it is CANCELLED after the cancellation" in done.stdout
+    assert process.returncode == 6
+    first, *rest = json.loads(stdout)["orders"]
+    assert (first["status"], first["filled_quantity"]) == ("CANCELLED", "0")
+    assert all("not sent" in order["message"] for order in rest)
+    with journal_in(home.root) as journal:
+        assert journal.orders.unsettled() == ()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_middle_of_a_batch_lets_the_order_finish_and_sends_no_more(home: Home, number: int) -> None:
+    """At a price that nobody pays an order takes its whole time: there is enough of it to be stopped in."""
+    with run_that_rests(home, 3) as process:
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1, stderr
+    assert "Stopping after the order that is under way" in stderr
+    record = json.loads(stdout)
+    assert record["outcome"] == "interrupted"
+    assert record["reflection"] is not None
+    first, *rest = record["orders"]
+    assert first["broker_order_id"]
+    assert rest
+    assert all("asked to stop" in order["message"] for order in rest)
+    with journal_in(home.root) as journal:
+        assert {order.state for order in journal.orders.of_run(record["run_id"])} == {OrderState.CANCELLED}
+
+
+def wait_until_sent(folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if (folder / "agent.db").exists():
+            with journal_in(folder) as journal:
+                if journal.orders.unsettled():
+                    return
+        time.sleep(0.1)
+    raise AssertionError("no order was sent")
