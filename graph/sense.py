@@ -40,7 +40,7 @@ async def sense(state: State, runtime: Runtime[Context]) -> State:
     snapshot = _clock_checked(snapshot, context.journal.orders.last_sent_at(account.account_id))
     if snapshot.fit_to_trade:
         today, value = trading_day(snapshot.as_of), snapshot.summary.net_liquidation
-        context.journal.runs.open_day(account.account_id, today, value)
+        context.journal.runs.see_day(account.account_id, today, value)
     day = context.trading_day(snapshot)
     sensed: State = {"snapshot": snapshot, "unresolved": day.unresolved}
     return sensed if day.halted is None else {**sensed, "halted": day.halted}

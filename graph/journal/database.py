@@ -68,6 +68,7 @@ DAYS = Table(
     Column("account_id", String, primary_key=True),
     Column("trading_day", Date, primary_key=True),
     Column("first_net_liquidation", String, nullable=False),
+    Column("lowest_net_liquidation", String, nullable=False),
 )
 RUNS = Table(
     "runs",

@@ -8,7 +8,7 @@ from graph.journal.database import Database
 from graph.journal.halts import Halts, halt_in_force
 from graph.journal.orders import Orders, filled_since, sent_on, trading_day
 from graph.journal.questions import Questions
-from graph.journal.runs import Runs, first_net_liquidation
+from graph.journal.runs import Runs, values_of_day
 from portfolio.limits import PastTrade, TradingDay
 
 
@@ -31,8 +31,10 @@ class Journal:
         with self._database.change() as connection:
             halt = halt_in_force(connection)
             traded = filled_since(connection, account_id, now - lookback)
+            first, lowest = values_of_day(connection, account_id, day) or (None, None)
             return TradingDay(
-                first_net_liquidation=first_net_liquidation(connection, account_id, day),
+                first_net_liquidation=first,
+                lowest_net_liquidation=lowest,
                 orders_sent=sent_on(connection, account_id, day),
                 past_trades=tuple(
                     PastTrade(symbol=order.symbol, side=order.side, traded_at=at) for order, at in traded

@@ -32,15 +32,22 @@ class Runs:
             text = connection.execute(select(RUNS.c.record).where(RUNS.c.run_id == run_id)).scalar_one_or_none()
         return None if text is None else RunRecord.model_validate_json(text)
 
-    def open_day(self, account_id: str, day: date, net_liquidation: Decimal) -> None:
-        """Keep the day's first net liquidation, in USD; later calls of the same day change nothing."""
-        row = {"account_id": account_id, "trading_day": day, "first_net_liquidation": str(net_liquidation)}
+    def see_day(self, account_id: str, day: date, net_liquidation: Decimal) -> None:
+        """Keep the day's first net liquidation, in USD, and the lowest that a run has seen."""
         with self._database.change() as connection:
-            if first_net_liquidation(connection, account_id, day) is None:
-                connection.execute(DAYS.insert().values(row))
+            known = values_of_day(connection, account_id, day)
+            first, lowest = known or (net_liquidation, net_liquidation)
+            row = {
+                "account_id": account_id,
+                "trading_day": day,
+                "first_net_liquidation": str(first),
+                "lowest_net_liquidation": str(min(lowest, net_liquidation)),
+            }
+            put(connection, DAYS, row)
 
 
-def first_net_liquidation(connection: Connection, account_id: str, day: date) -> Decimal | None:
-    query = select(DAYS.c.first_net_liquidation).where(DAYS.c.account_id == account_id, DAYS.c.trading_day == day)
-    value = connection.execute(query).scalar_one_or_none()
-    return None if value is None else Decimal(value)
+def values_of_day(connection: Connection, account_id: str, day: date) -> tuple[Decimal, Decimal] | None:
+    """The day's first net liquidation and its lowest, in USD; None before the first."""
+    query = select(DAYS.c.first_net_liquidation, DAYS.c.lowest_net_liquidation)
+    row = connection.execute(query.where(DAYS.c.account_id == account_id, DAYS.c.trading_day == day)).one_or_none()
+    return None if row is None else (Decimal(row[0]), Decimal(row[1]))

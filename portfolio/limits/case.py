@@ -39,11 +39,14 @@ class PastTrade(Fact):
 class TradingDay(Fact):
     """What the journal knows of this account today, besides the snapshot. Money in USD.
 
+    `lowest_net_liquidation` is the lowest a run has seen today.
+
     `unresolved` are orders of ours that may still be working, whether or not the broker's open orders show them;
     `halted` says why trading is halted, None where it is not.
     """
 
     first_net_liquidation: Decimal | None
+    lowest_net_liquidation: Decimal | None = None
     orders_sent: int
     past_trades: tuple[PastTrade, ...]
     unresolved: tuple[OrderTerms, ...] = ()

@@ -14,14 +14,15 @@ UNRESTRICTED = -1
 
 
 def max_daily_loss(case: Case) -> Check:
-    """No purchases once net liquidation is `max_daily_loss` % below the day's first."""
+    """No purchases for the rest of the day once net liquidation was `max_daily_loss` % below the day's first."""
     limit, first = exact(case.settings.max_daily_loss), case.day.first_net_liquidation
     if case.trade.side is Side.SELL:
         return exempt("max_daily_loss", "a sale", "%")
     if first is None or first <= 0:
         return not_evaluated("max_daily_loss", limit, "%", "the day's first net liquidation is not known")
-    loss = in_percent(first - case.net_liquidation, first)
-    why = f"the account is {shown(loss, limit)} % below its first value today; no purchases for the rest of the day"
+    lowest = case.day.lowest_net_liquidation
+    loss = in_percent(first - min(case.net_liquidation, case.net_liquidation if lowest is None else lowest), first)
+    why = f"the account was {shown(loss, limit)} % below its first value today; no purchases for the rest of the day"
     return answer("max_daily_loss", limit, shown(loss, limit), "%", passed=loss <= limit, why=why)
 
 

@@ -254,13 +254,16 @@ def test_a_journal_that_cannot_be_read_means_halted(tmp_path: Path, damage: Call
 # --- days, questions, runs ----------------------------------------------------------------------------------------
 
 
-def test_the_first_value_of_a_day_stays(journal: Journal) -> None:
+def test_the_first_value_of_a_day_stays_and_the_lowest_is_kept(journal: Journal) -> None:
     day = trading_day(NOW)
-    journal.runs.open_day(PAPER, day, Decimal("100000.01"))
-    journal.runs.open_day(PAPER, day, Decimal(1))
-    journal.runs.open_day("DU7", day, Decimal(2))
-    assert journal.trading_day(PAPER, NOW, timedelta(days=1)).first_net_liquidation == Decimal("100000.01")
-    assert journal.trading_day(PAPER, NOW + timedelta(days=1), timedelta(days=1)).first_net_liquidation is None
+    for value in ("100000.01", "94000", "99000"):
+        journal.runs.see_day(PAPER, day, Decimal(value))
+    journal.runs.see_day("DU7", day, Decimal(2))
+    today = journal.trading_day(PAPER, NOW, timedelta(days=1))
+    assert today.first_net_liquidation == Decimal("100000.01")
+    assert today.lowest_net_liquidation == 94_000
+    tomorrow = journal.trading_day(PAPER, NOW + timedelta(days=1), timedelta(days=1))
+    assert (tomorrow.first_net_liquidation, tomorrow.lowest_net_liquidation) == (None, None)
 
 
 def test_a_day_counts_attempts_and_knows_what_traded_and_what_is_lost(journal: Journal) -> None:

@@ -199,7 +199,8 @@ class Auditor:
 
     def _faults_of_purchases(self, bought: list[OrderTerms], sold: list[OrderTerms]) -> Iterator[str]:
         first = Fraction(self.day.first_net_liquidation or 0)
-        if first <= 0 or (first - self._net) * 100 > percent(self.settings.max_daily_loss) * first:
+        seen = [self._net, *([Fraction(self.day.lowest_net_liquidation)] if self.day.lowest_net_liquidation else [])]
+        if first <= 0 or (first - min(seen)) * 100 > percent(self.settings.max_daily_loss) * first:
             yield "max_daily_loss"
         if self._cash_after(bought, sold) * 100 < percent(self.settings.min_cash) * self._net:
             yield "min_cash"

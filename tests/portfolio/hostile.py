@@ -142,6 +142,7 @@ def days(draw: st.DrawFn, net: Decimal) -> TradingDay:
     lost = st.builds(lambda symbol, side: terms(symbol, side, 10), st.sampled_from(LISTED), SIDES)
     return TradingDay(
         first_net_liquidation=draw(mostly(net, None, net * 2, Decimal(0))),
+        lowest_net_liquidation=draw(mostly(None, net, net * 2, net / 2)),
         orders_sent=draw(st.sampled_from([0, 0, 0, 17, 19, 20])),
         past_trades=tuple(draw(st.lists(past, max_size=2))),
         unresolved=tuple(draw(st.lists(lost, max_size=1))),

@@ -29,6 +29,13 @@ class TestMaxDailyLoss:
     def test_a_day_without_a_loss_passes(self) -> None:
         assert max_daily_loss(self.since("50000.00")).passed
 
+    def test_what_was_lost_today_stays_lost_however_the_account_recovers(self) -> None:
+        """For the rest of the day means for the rest of the day."""
+        for lowest, passed in (("80000.00", True), ("79999.99", False)):
+            low = {"first_net_liquidation": Decimal(100_000), "lowest_net_liquidation": Decimal(lowest)}
+            case = buy(day=DAY.model_copy(update=low), settings=make_settings(max_daily_loss=20))
+            assert max_daily_loss(case).passed is passed
+
     def test_a_sale_is_exempt(self) -> None:
         crash = DAY.model_copy(update={"first_net_liquidation": Decimal(1_000_000)})
         assert max_daily_loss(sell(day=crash)).passed
