@@ -39,14 +39,3 @@ def test_the_published_schema_is_that_of_the_code() -> None:
     """The record is a public interface: a change to it must be seen in review."""
     published = json.loads((ROOT / "docs" / "run-record.schema.json").read_text(encoding="utf-8"))
     assert published == json_schema()
-
-
-def test_nothing_but_the_desk_calls_the_order_tool() -> None:
-    """Promise 2: one door, and the guard stands before it."""
-    callers = [
-        file.relative_to(ROOT).as_posix()
-        for package in PACKAGES
-        for file in (ROOT / package).rglob("*.py")
-        if "Tool.PLACE_ORDER" in file.read_text(encoding="utf-8")
-    ]
-    assert sorted(callers) == ["tools/contract.py", "tools/desk.py"]

@@ -9,6 +9,7 @@ module apart, so that whoever holds the reading half cannot order.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -24,10 +25,12 @@ from langchain_mcp_adapters.tools import load_mcp_tools
 from brokers.errors import BrokerError, Terminal, Unreachable
 from tools.connection import Connection
 from tools.contract import TOOL_CLASSES, UNREACHABLE, ToolClass
-from tools.wire.foreign_text import one_line
+from tools.wire.foreign_text import MOST_OF_A_NAME, one_line
 
 if TYPE_CHECKING:
     from mcp.server.fastmcp import FastMCP
+
+log = logging.getLogger("smart_agent")
 
 LIMIT_SECONDS = 30.0
 MOST_CHARACTERS = 10_000_000
@@ -85,7 +88,7 @@ class ToolSet:
         """
         tool = self._tools.get(name)
         if tool is None:
-            raise Terminal(f"{name}: the MCP server offers no such tool here; nothing was asked of the broker.")
+            raise self._refusal(name)
         known, required = _parameters(tool)
         wrong = [*(set(arguments) - known), *(required - set(arguments))]
         if wrong:
@@ -95,6 +98,13 @@ class ToolSet:
             )
         if self._connection.is_lost:
             raise Unreachable(f"{name}: the connection to the MCP server is lost; nothing was asked of the broker.")
+
+    def _refusal(self, name: str) -> Terminal:
+        """The error for a name that is not here; an attempt at more than reading is recorded, however it is spelt."""
+        asked = one_line(name, MOST_OF_A_NAME)
+        if TOOL_CLASSES.get(name) is not ToolClass.READ:
+            log.warning("%s was asked for where no such tool is within reach; refused, nothing was sent", asked)
+        return Terminal(f"{asked}: the MCP server offers no such tool here; nothing was asked of the broker.")
 
     async def call(self, name: str, **arguments: Any) -> dict[str, Any]:
         """The tool's result object.
