@@ -6,7 +6,7 @@ Everything heavy is imported by importing this module, so commands import it whe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -29,7 +29,7 @@ from graph.runner import Run, new_run_id
 from graph.state import Context
 from graph.wiring import build_graph
 from tools.account import AccountReader
-from tools.client import NoTools, Tools, open_toolbox
+from tools.client import LIMIT_SECONDS, NoTools, Tools, open_toolbox
 from tools.desk import OrderDesk
 from tools.server import build_server
 
@@ -54,6 +54,22 @@ def simulated_broker(home: Home, market: Market, required: tuple[str, ...] = ())
     return open_simulated(home.simulated, prices=market.prices, as_of=market.as_of, required=required)
 
 
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The time a run lives by: `clock` gives it in UTC, `pause` waits that many seconds.
+
+    An answer of the server is waited for at most `limit_seconds`.
+    """
+
+    clock: Callable[[], datetime] = utc_now
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    limit_seconds: float = LIMIT_SECONDS
+
+
 @dataclass(frozen=True)
 class Start:
     """How a run begins: a new one, or the one called `run_id` goes on.
@@ -64,6 +80,7 @@ class Start:
     run_id: str | None = None
     command: RunCommand = field(default_factory=RunCommand)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    timing: Timing = field(default_factory=Timing)
 
 
 def open_journal(settings: Settings, home: Home) -> Journal:
@@ -92,31 +109,28 @@ async def run_over(
 ) -> AsyncIterator[Run]:
     """A run over an MCP server: one in this process, or the one at a URL."""
     start = start or Start()
+    timing = start.timing
     async with AsyncExitStack() as stack:
         journal = open_journal(settings, home)
         stack.callback(journal.close)
         checkpointer = await stack.enter_async_context(open_checkpoints(home.checkpoints))
         store = await stack.enter_async_context(AsyncSqliteStore.from_conn_string(str(home.memory)))
         await store.setup()
-        read, order = await _tools(stack, server)
+        read, order = await _tools(stack, server, timing.limit_seconds)
         context = Context(
             settings=settings,
-            reader=AccountReader(read, clock=utc_now),
-            desk=OrderDesk(order, journal.orders, utc_now),
+            reader=AccountReader(read, clock=timing.clock, pause=timing.pause),
+            desk=OrderDesk(order, journal.orders, timing.clock),
             journal=journal,
             reflections=home.reflections,
-            clock=utc_now,
-            pause=asyncio.sleep,
+            clock=timing.clock,
+            pause=timing.pause,
             alone=not isinstance(server, str),
             claim=partial(_claim, stack) if isinstance(server, str) else _is_alone,
             stopping=start.stop.is_set,
             command=start.command.as_facts(),
         )
         yield Run(build_graph(checkpointer, store), context, start.run_id or new_run_id(context.clock()))
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _is_alone(_account_id: str) -> None:
@@ -139,10 +153,10 @@ def _claim(stack: AsyncExitStack, account_id: str) -> None:
         ) from None
 
 
-async def _tools(stack: AsyncExitStack, server: FastMCP[object] | str) -> tuple[Tools, Tools]:
+async def _tools(stack: AsyncExitStack, server: FastMCP[object] | str, limit_seconds: float) -> tuple[Tools, Tools]:
     """The reading and the ordering tools; where no server answers the run begins all the same, and sense says so."""
     try:
-        toolbox = await stack.enter_async_context(open_toolbox(server))
+        toolbox = await stack.enter_async_context(open_toolbox(server, limit_seconds=limit_seconds))
     except BrokerError as error:
         return NoTools(error), NoTools(error)
     return toolbox.read, toolbox.order
