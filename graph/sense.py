@@ -7,7 +7,7 @@ fact the whole run stands on, missing or contradictory, makes the data unfit and
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from langgraph.runtime import Runtime
@@ -18,7 +18,7 @@ from graph.journal import trading_day
 from graph.reconcile import close_earlier_plans, settle_earlier_orders
 from graph.state import Context, State
 from portfolio.limits.standing import Standing, standing_of
-from portfolio.models import Account, AccountSummary, Contract, DataCheck, PortfolioSnapshot, Position, Quote
+from portfolio.models import Account, AccountSummary, Contract, DataCheck, PortfolioSnapshot, Position, Quote, Session
 from portfolio.percent import in_percent
 from tools.account import AccountReader
 
@@ -92,7 +92,13 @@ async def read_snapshot(account: Account, reader: AccountReader, settings: Setti
         quotes=quotes,
         open_orders=open_orders,
         session=session,
-        data_quality=_data_quality(account, summary, positions, quotes, symbols, settings),
+        data_quality=(
+            _account_kind(account, settings),
+            _positions_add_up(summary, positions),
+            _all_in_dollars(summary, positions),
+            _marks_agree(positions, quotes),
+            _everything_quoted(symbols, contracts, quotes, session, settings),
+        ),
     )
 
 
@@ -102,23 +108,6 @@ async def _contract(symbol: str, reader: AccountReader) -> Contract | None:
         return await reader.find_contract(symbol)
     except Terminal:
         return None
-
-
-def _data_quality(
-    account: Account,
-    summary: AccountSummary,
-    positions: tuple[Position, ...],
-    quotes: dict[str, Quote],
-    symbols: list[str],
-    settings: Settings,
-) -> tuple[DataCheck, ...]:
-    return (
-        _account_kind(account, settings),
-        _positions_add_up(summary, positions),
-        _all_in_dollars(summary, positions),
-        _marks_agree(positions, quotes),
-        _everything_quoted(quotes, symbols),
-    )
 
 
 def _account_kind(account: Account, settings: Settings) -> DataCheck:
@@ -171,7 +160,17 @@ def _agree(last: Decimal | None, mark: Decimal) -> bool:
     return mark > 0 and (not last or in_percent(abs(last - mark), mark) <= MOST_MARK_GAP)
 
 
-def _everything_quoted(quotes: dict[str, Quote], symbols: list[str]) -> DataCheck:
+def _everything_quoted(
+    symbols: list[str], contracts: dict[str, Contract], quotes: dict[str, Quote], session: Session, settings: Settings
+) -> DataCheck:
+    """A symbol without a quote costs that symbol; where none at all has one of now, there is no market to act on."""
     missing = [symbol for symbol in symbols if symbol not in quotes]
+    oldest = session.now - timedelta(seconds=settings.max_quote_age_seconds)
+    if session.is_open and not any(quote.as_of and quote.as_of >= oldest for quote in quotes.values()):
+        why = (
+            f"none of {len(symbols)} symbols has a quote of the last {settings.max_quote_age_seconds} s "
+            f"({len(symbols) - len(contracts)} have no contract of exactly that name, {len(missing)} no quote)"
+        )
+        return DataCheck(name="quotes", passed=False, required=True, why=why)
     why = f"no quote for {', '.join(missing)}: not traded" if missing else f"{len(symbols)} of {len(symbols)} symbols"
     return DataCheck(name="quotes", passed=not missing, required=False, why=why)

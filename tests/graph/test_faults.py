@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -122,18 +122,29 @@ class NobodyBuysFromUs(Recording):
 
 
 class LocksTheJournal(Recording):
-    """From the what-if on somebody else holds the journal, a backup say."""
+    """From the what-if on, or once an order is placed, somebody else holds the journal, a backup say."""
+
+    after_placing = False
 
     def __init__(self, inner: Broker, home: Home) -> None:
         super().__init__(inner)
         self._home = home
         self._holder: sqlite3.Connection | None = None
 
-    async def what_if(self, order: OrderRequest) -> WhatIf:
+    def _hold(self) -> None:
         if self._holder is None:
             self._holder = sqlite3.connect(self._home.database, isolation_level=None)
             self._holder.execute("BEGIN EXCLUSIVE")
+
+    async def what_if(self, order: OrderRequest) -> WhatIf:
+        if not self.after_placing:
+            self._hold()
         return await super().what_if(order)
+
+    async def place(self, order: OrderRequest) -> BrokerOrder:
+        placed = await super().place(order)
+        self._hold()
+        return placed
 
     async def close(self) -> None:
         if self._holder is not None:
@@ -212,8 +223,34 @@ async def test_no_order_goes_out_against_the_what_if(run_once: RunOnce, faulty: 
 
 
 async def test_without_quotes_nothing_is_traded(run_once: RunOnce) -> None:
+    """An exit code of 0 would tell a script that all is well."""
     record = await run_once(faulty=NoQuotes)
     assert record.orders == ()
+    assert record.outcome is Outcome.DATA_UNFIT
+    assert "none of 18 symbols has a quote" in record.message
+
+
+async def test_quotes_of_another_day_are_no_market(run_once: RunOnce) -> None:
+    class Yesterdays(Recording):
+        async def quotes(self, conids: Sequence[int]) -> list[Quote]:
+            now = (await self.session("SPY")).now
+            return [
+                quote.model_copy(update={"as_of": now - timedelta(days=1)}) for quote in await super().quotes(conids)
+            ]
+
+    record = await run_once(faulty=Yesterdays)
+    assert record.orders == ()
+    assert record.outcome is Outcome.DATA_UNFIT
+    assert "has a quote of the last 900 s" in record.message
+
+
+async def test_one_symbol_with_a_quote_is_market_enough(run_once: RunOnce) -> None:
+    class OnlyOne(Recording):
+        async def quotes(self, conids: Sequence[int]) -> list[Quote]:
+            return (await super().quotes(conids))[:1]
+
+    record = await run_once(faulty=OnlyOne)
+    assert record.outcome is not Outcome.DATA_UNFIT
 
 
 async def test_positions_that_contradict_the_summary_are_not_traded_on(run_once: RunOnce) -> None:
@@ -319,6 +356,25 @@ async def test_an_order_still_to_come_when_the_journal_fails_is_not_sent(run_onc
     assert record.outcome is Outcome.HALTED
     assert "journal of orders cannot be used" in record.message
     assert "journal of orders cannot be used" in record.notes[-1]
+
+
+@pytest.mark.slow
+async def test_an_order_that_was_sent_as_the_journal_failed_is_told_and_settled_by_the_next_run(
+    run_once: RunOnce, home: Home
+) -> None:
+    """It is at the broker; a record without it, and a word of the journal alone, would leave nobody looking."""
+
+    class LocksItLater(LocksTheJournal):
+        after_placing = True
+
+    first = await run_once(faulty=lambda inner: LocksItLater(inner, home))
+    assert first.outcome is Outcome.ORDER_UNKNOWN
+    assert "journal of orders cannot be used" in first.message
+    (sent,) = first.orders
+    assert sent.status is OrderStatus.UNKNOWN
+    assert sent.client_order_id in first.message
+    second = await run_once(rebalance_method="first_symbol")
+    assert second.outcome is Outcome.TRADED
 
 
 async def test_an_order_whose_answer_was_lost_is_found_in_the_books(run_once: RunOnce) -> None:
