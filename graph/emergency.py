@@ -37,9 +37,7 @@ async def _cancel_journalled(sent: JournalledOrder, context: Context) -> Cancell
     try:
         known = await what_became_of(sent, context)
         if known is None:
-            return Cancelled(
-                done=False, words=f"{name}: the broker does not show it; look in the broker's own screens."
-            )
+            return await _cancel_unseen(sent, name, context)
         if not known.status.is_working:
             return Cancelled(done=True, words=f"{name}: it is {known.status} already.")
         await context.desk.cancel(known.account_id, known.order_id)
@@ -49,6 +47,15 @@ async def _cancel_journalled(sent: JournalledOrder, context: Context) -> Cancell
     done = known is not None and not known.status.is_working
     became = known.status if known else "out of sight"
     return Cancelled(done=done, words=f"{name}: it is {became} after the cancellation.")
+
+
+async def _cancel_unseen(sent: JournalledOrder, name: str, context: Context) -> Cancelled:
+    """An order that the broker does not show is cancelled all the same where its id there is known."""
+    order_id, look = sent.record and sent.record.broker_order_id, "look in the broker's own screens"
+    if not order_id:
+        return Cancelled(done=False, words=f"{name}: the broker does not show it; {look}.")
+    await context.desk.cancel(sent.account_id, order_id)
+    return Cancelled(done=False, words=f"{name}: its cancellation was sent, and the broker does not show it; {look}.")
 
 
 async def _cancel(order: BrokerOrder, context: Context) -> Cancelled:

@@ -22,7 +22,9 @@ log = logging.getLogger("smart_agent")
 
 def describe(step: str, error: BaseException) -> Failure:
     """The failure of `step`; one that no broker explains is a mistake of ours, and the log gets all of it."""
-    if isinstance(error, (Halted, JournalUnusable, MoreThanOrdered)):
+    if isinstance(error, MoreThanOrdered):
+        return Failure(step=step, outcome=Outcome.HALTED, message=str(error), halted_trading=True)
+    if isinstance(error, (Halted, JournalUnusable)):
         return Failure(step=step, outcome=Outcome.HALTED, message=str(error))
     if isinstance(error, (JournalError, AccountBusy)):
         return Failure(step=step, outcome=Outcome.FAILED, message=str(error))

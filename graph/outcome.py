@@ -10,11 +10,14 @@ Ending = tuple[Outcome, str]
 
 
 def outcome_of(state: State, *, waiting: bool, stopped: bool) -> Ending:
-    """How the run ended; an order nobody can account for outranks everything."""
+    """How the run ended; an order nobody can account for outranks everything but the halt that it led to."""
+    failure = state.get("failure")
+    if failure and failure.halted_trading:
+        return failure.outcome, failure.message
     if lost := _lost(state):
         return Outcome.ORDER_UNKNOWN, lost
-    if "failure" in state:
-        return state["failure"].outcome, state["failure"].message
+    if failure:
+        return failure.outcome, failure.message
     return (
         _kept_from_trading(state)
         or (_waiting(state) if waiting else None)

@@ -54,8 +54,8 @@ async def _settled(sent: JournalledOrder, context: Context) -> OrderRecord:
         return record_of(terms, known)
     if await _certainly_not_placed(sent, context):
         return not_sent(terms, NEVER_SEEN)
-    words = sent.record.message if sent.record else None
-    return unknown(terms, words or f"{terms.symbol}: nobody can tell yet whether this order was placed")
+    words, order_id = (sent.record.message, sent.record.broker_order_id) if sent.record else (None, None)
+    return unknown(terms, words or f"{terms.symbol}: nobody can tell yet whether this order was placed", order_id)
 
 
 async def _ended(known: BrokerOrder, sent: JournalledOrder, context: Context) -> BrokerOrder:

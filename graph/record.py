@@ -34,11 +34,15 @@ class Outcome(StrEnum):
 
 
 class Failure(Fact):
-    """Why a run could not go on: the step it broke in and one sentence for the investor."""
+    """Why a run could not go on: the step it broke in and one sentence for the investor.
+
+    `halted_trading` says that what broke made the agent halt itself.
+    """
 
     step: str
     outcome: Outcome
     message: str
+    halted_trading: bool = False
 
 
 class Approval(Fact):

@@ -102,7 +102,8 @@ async def shares_since(sent: JournalledOrder, context: Context) -> Decimal:
         )
         context.journal.halts.halt(why, context.clock())
         raise MoreThanOrdered(
-            f"{why}. Trading is halted: look in the broker's own screens, put it right, and run `smart-agent resume`."
+            f"{why}. Trading is halted: look in the broker's own screens, put it right, settle the order with "
+            "`smart-agent orders resolve`, and run `smart-agent resume`."
         )
     return traded
 
@@ -154,9 +155,9 @@ def _adds_up(order: OrderTerms, known: BrokerOrder) -> bool:
     return 0 <= filled <= order.quantity and priced and whole
 
 
-def unknown(order: OrderTerms, why: str) -> OrderRecord:
-    """The approved order while nobody can tell whether it was placed."""
-    return _without_books(order, OrderStatus.UNKNOWN, why)
+def unknown(order: OrderTerms, why: str, broker_order_id: str | None = None) -> OrderRecord:
+    """The approved order while nobody can tell what became of it; its id at the broker is kept where it is known."""
+    return _without_books(order, OrderStatus.UNKNOWN, why, broker_order_id)
 
 
 def submitted(order: OrderTerms, broker_order_id: str | None) -> OrderRecord:

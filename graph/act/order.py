@@ -39,8 +39,10 @@ from portfolio.models import (
     Verdict,
 )
 from portfolio.pricing import limit_price_of
+from tools.rows.orders import PlaceRow
 
 LOOK_SECONDS = 0.25
+NOT_SHOWN = "the broker's books do not show it"
 
 
 async def order(state: State, runtime: Runtime[Context]) -> State:
@@ -183,8 +185,8 @@ class _Sending:
         await self._prove_account(terms)
         self.runtime.stream_writer(f"sending {terms.side} {terms.quantity} {terms.symbol}")
         record = await self._execute(approved)
-        self._settle(record)
         self.records.append(record)
+        self._settle(record)
         sent = self.context.journal.orders.find(terms.client_order_id)
         if sent and sent.submitting_at:
             await shares_since(sent, self.context)
@@ -206,38 +208,52 @@ class _Sending:
     async def _execute(self, approved: ApprovedOrder) -> OrderRecord:
         terms = approved.terms
         doubt = f"{terms.symbol}: sent, and then lost sight of"
+        receipt: PlaceRow | None = None
         try:
             receipt = await self.context.desk.place(approved)
-            self._settle(submitted(terms, receipt.order_id))
         except OutcomeUnknown as error:
             doubt = str(error)  # the broker's books may still tell
         except BrokerError as error:
             return not_sent(terms, str(error))
         try:
-            return await self._follow(terms)
+            if receipt:
+                self._settle(submitted(terms, receipt.order_id))
+            return await self._follow(terms, receipt and receipt.order_id)
         except BrokerError as error:
-            return unknown(terms, f"{doubt} ({error})")
+            return unknown(terms, f"{doubt} ({error})", receipt and receipt.order_id)
+        except (JournalError, MoreThanOrdered) as error:
+            # The run ends here, and its record must show the order that is out there.
+            why = str(error) if isinstance(error, MoreThanOrdered) else f"{doubt} ({error})"
+            self.records.append(unknown(terms, why, receipt and receipt.order_id))
+            raise
 
-    async def _follow(self, terms: OrderTerms) -> OrderRecord:
+    async def _follow(self, terms: OrderTerms, order_id: str | None) -> OrderRecord:
         """Look at the order until it is final; at the deadline cancel what is left, and look once more."""
         context = self.context
         deadline = context.clock() + timedelta(seconds=context.settings.fill_timeout_seconds)
         known = await self._books(terms)
-        while known.status.is_working and context.clock() < deadline:
-            self.runtime.stream_writer(f"{terms.symbol}: {known.filled_quantity} of {terms.quantity} filled")
+        while (known is None or known.status.is_working) and context.clock() < deadline:
+            self.runtime.stream_writer(
+                f"{terms.symbol}: {known.filled_quantity if known else 0} of {terms.quantity} filled"
+            )
             await context.pause(LOOK_SECONDS)
             known = await self._books(terms)
-        if known.status.is_working:
-            await context.desk.cancel(terms.account_id, known.order_id)
+        if known is None or known.status.is_working:
+            if order_id := known.order_id if known else order_id:
+                with suppress(BrokerError):  # whatever the answer, the books tell
+                    await context.desk.cancel(terms.account_id, order_id)
             known = await self._books(terms)
+        if known is None:
+            raise Terminal(NOT_SHOWN)
         return record_of(terms, known)
 
-    async def _books(self, terms: OrderTerms) -> BrokerOrder:
+    async def _books(self, terms: OrderTerms) -> BrokerOrder | None:
+        """The order as the books show it; None where they do not, at a server whose books may leave it out."""
         sent = self.context.journal.orders.find(terms.client_order_id)
         known = await what_became_of(sent, self.context) if sent else None
-        if known is None:
-            raise Terminal("the broker's books do not show it")
-        if known.status is OrderStatus.PARTIAL:
+        if known is None and self.context.reader.tells_order_status:
+            raise Terminal(NOT_SHOWN)
+        if known and known.status is OrderStatus.PARTIAL:
             self._settle(record_of(terms, known))
         return known
 

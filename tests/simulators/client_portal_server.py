@@ -30,7 +30,7 @@ from pydantic import ValidationError
 from brokers.errors import BrokerError, Terminal
 from brokers.protocol import Broker, OrderRequest
 from brokers.session import NEW_YORK, ExchangeCalendar
-from portfolio.models import Bar, Quote
+from portfolio.models import Bar, BrokerOrder, Quote
 from tests.simulators import client_portal_rows as rows
 from tests.simulators.client_portal_rows import JsonObject
 
@@ -104,6 +104,7 @@ class ClientPortalServer(FastMCP[object]):
         self._posts = posts
         self._null_snapshots = null_snapshots
         self._snapshots: Counter[int] = Counter()
+        self._over: dict[str, BrokerOrder] = {}
         for tool in (
             self.find_contract, self.get_accounts, self.get_portfolio_summary, self.get_positions, self.get_pnl,
             self.get_ledger, self.get_market_snapshot, self.get_history, self.get_order_book, self.get_live_orders,
@@ -214,11 +215,13 @@ class ClientPortalServer(FastMCP[object]):
     # --- orders -------------------------------------------------------------------------------------------------
 
     async def get_live_orders(self) -> JsonObject:
-        found = [
-            rows.order_row(order)
+        """The orders of the day: those that work, and those that came to their end as they were placed or cancelled."""
+        working = [
+            order
             for account in await self._broker.accounts()
             for order in await self._broker.open_orders(account.account_id)
         ]
+        found = [rows.order_row(order) for order in (*working, *self._over.values())]
         found = [] if Fault.LIVE_ORDERS_DROPPED in self.faults else found
         return {"orders": found, "count": len(found)}
 
@@ -258,7 +261,7 @@ class ClientPortalServer(FastMCP[object]):
         """The gateway only says that the request was passed on, not what became of the order."""
         self.requests.append(CancelCall(order_id, account_id))
         account = await self._account(account_id)
-        order = await self._broker.cancel(account, order_id)
+        order = self._noted(await self._broker.cancel(account, order_id))
         result = {"order_id": order_id, "msg": "Request was submitted", "conid": order.conid, "account": account}
         return {"account_id": account, "order_id": order_id, "result": result}
 
@@ -365,13 +368,18 @@ class ClientPortalServer(FastMCP[object]):
             return NO_RECEIPT
         for _ in range(self._posts - 1 if Fault.ORDER_POSTED_AGAIN in self.faults else 0):
             self.posted.append(order)
-            await self._broker.place(order)
+            self._noted(await self._broker.place(order))
         self.posted.append(order)
-        placed = await self._broker.place(order)
+        placed = self._noted(await self._broker.place(order))
         if Fault.REPLY_SWALLOWED_PLACED in self.faults:
             return NO_RECEIPT
         refused = {**NO_RECEIPT, "error": placed.message}
         return refused if placed.status == "REJECTED" else rows.receipt_row(placed)
+
+    def _noted(self, order: BrokerOrder) -> BrokerOrder:
+        if not order.status.is_working:
+            self._over[order.order_id] = order
+        return order
 
 
 def _echo(conid: int, side: str, quantity: float, order_type: str, price: float | None) -> JsonObject:
