@@ -45,6 +45,8 @@ def _in_utc(moment: datetime) -> datetime:
 Amount = Annotated[Decimal, AfterValidator(_of_this_world)]
 Claim = Annotated[Decimal, AfterValidator(_can_be_written)]
 Utc = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A whole number that a checkpoint can hold."""
 
 
 class Fact(BaseModel):
@@ -114,14 +116,14 @@ class AccountSummary(Fact):
     gross_position_value: Amount
     initial_margin: Amount
     maintenance_margin: Amount
-    day_trades_remaining: int | None = None
+    day_trades_remaining: Whole | None = None
 
 
 class Position(Fact):
     """Shares held (negative: short). `average_cost` and `market_price` are per share, in `currency`."""
 
     account_id: str
-    conid: int
+    conid: Whole
     symbol: str
     quantity: Amount
     average_cost: Amount
@@ -158,7 +160,7 @@ class ProfitAndLoss(Fact):
 class Contract(Fact):
     """What a symbol resolves to. `min_tick` is the smallest price step, in `currency`."""
 
-    conid: int
+    conid: Whole
     symbol: str
     sec_type: str = "STK"
     exchange: str
@@ -170,7 +172,7 @@ class Contract(Fact):
 class Quote(Fact):
     """Prices of one contract at `as_of` (None where the source does not say when)."""
 
-    conid: int
+    conid: Whole
     symbol: str
     bid: Amount | None = None
     ask: Amount | None = None
@@ -214,7 +216,7 @@ class Session(Fact):
 class ScanRow(Fact):
     """One line of a market scanner; `change_percent` against the previous close, in %."""
 
-    conid: int
+    conid: Whole
     symbol: str
     price: Amount | None = None
     change: Amount | None = None
@@ -248,7 +250,7 @@ class BrokerOrder(Fact):
     order_id: str
     client_order_id: str | None
     account_id: str
-    conid: int
+    conid: Whole
     symbol: str
     side: Side
     quantity: Amount
@@ -274,7 +276,7 @@ class Execution(Fact):
     order_id: str
     client_order_id: str | None
     account_id: str
-    conid: int
+    conid: Whole
     symbol: str
     side: Side
     quantity: Amount
@@ -341,7 +343,7 @@ class ProposedTrade(Fact):
 
     symbol: str = Field(min_length=1)
     side: Side
-    quantity: int
+    quantity: Whole
     reason: str
     protective: bool = False
 
@@ -380,7 +382,7 @@ class Verdict(Fact):
     client_order_id: str
     symbol: str
     side: Side
-    quantity: int
+    quantity: Whole
     limit_price: Amount | None
     judged_at: Utc
     evidence: str
@@ -413,10 +415,10 @@ class OrderTerms(Fact):
 
     client_order_id: str
     account_id: str
-    conid: int
+    conid: Whole
     symbol: str
     side: Side
-    quantity: int = Field(gt=0)
+    quantity: Whole = Field(gt=0)
     limit_price: Amount = Field(gt=0)
     protective: bool = False
 
@@ -446,7 +448,7 @@ class OrderRecord(Fact):
     broker_order_id: str | None
     symbol: str
     side: Side
-    quantity: int
+    quantity: Whole
     limit_price: Amount
     status: OrderStatus
     filled_quantity: Amount = Decimal(0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from config.settings import Settings
-from portfolio.limits.case import Case, TradingDay
+from portfolio.limits.case import Case, TradingDay, is_orderable
 from portfolio.limits.rules import OF_THE_TRADE
 from portfolio.models import Check, OrderTerms, PortfolioSnapshot, ProposedTrade, Side, TradePlan, WhatIf
 from portfolio.pricing import limit_price_of
@@ -33,7 +33,7 @@ class Batch:
     def draft(self, trade: ProposedTrade, client_order_id: str = "") -> OrderTerms | None:
         """The exact order this trade would be; None when it cannot be one, which the rules then say why."""
         quote, contract = self.snapshot.quotes.get(trade.symbol), self.snapshot.contracts.get(trade.symbol)
-        if quote is None or contract is None or trade.quantity <= 0:
+        if quote is None or contract is None or not is_orderable(trade.quantity):
             return None
         limit_price = limit_price_of(trade.side, quote, contract, self.settings)
         if limit_price is None:

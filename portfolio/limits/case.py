@@ -23,6 +23,14 @@ from portfolio.models import (
     WhatIf,
 )
 
+MOST_SHARES = 10**9 - 1
+"""Nobody orders more, and arithmetic with 28 digits is at home below."""
+
+
+def is_orderable(quantity: int) -> bool:
+    """Whether so many shares can be an order at all."""
+    return 1 <= quantity <= MOST_SHARES
+
 
 class PastTrade(Fact):
     """An order of ours that traded: what the cooldown looks at."""
@@ -75,7 +83,7 @@ class Case:
     @property
     def value(self) -> Decimal | None:
         """The order's value in USD at its limit price; None when there is no sane price or quantity."""
-        if self.limit_price is None or self.limit_price <= 0 or self.trade.quantity <= 0:
+        if self.limit_price is None or self.limit_price <= 0 or not is_orderable(self.trade.quantity):
             return None
         return self.limit_price * self.trade.quantity
 
@@ -133,4 +141,4 @@ def shown(actual: Decimal, limit: Decimal) -> str:
     return str((UP if actual > limit else DOWN).quantize(actual, CENT))
 
 
-NO_VALUE = "the order has no price or no positive quantity"
+NO_VALUE = "the order has no price, or no quantity that can be ordered"

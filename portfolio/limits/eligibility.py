@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from portfolio.limits.case import NO_VALUE, Case, answer, exempt, not_evaluated, shown
+from portfolio.limits.case import NO_VALUE, Case, answer, exempt, is_orderable, not_evaluated, shown
 from portfolio.limits.standing import Standing, standing_of
 from portfolio.models import Check, Side
 from portfolio.percent import exact, in_percent
@@ -78,7 +78,7 @@ def contract_resolved(case: Case) -> Check:
 def whole_quantity(case: Case) -> Check:
     quantity = case.trade.quantity
     why = f"{quantity} shares cannot be ordered"
-    return answer("whole_quantity", 1, quantity, "shares", passed=quantity >= 1, why=why)
+    return answer("whole_quantity", 1, quantity, "shares", passed=is_orderable(quantity), why=why)
 
 
 def no_short(case: Case) -> Check:

@@ -173,6 +173,11 @@ class TestWholeQuantity:
         assert whole_quantity(buy(quantity=quantity)).passed is False
         assert whole_quantity(sell(quantity=quantity)).passed is False
 
+    @pytest.mark.parametrize("quantity", [10**9, 10**18, 2**63 - 1])
+    def test_more_than_anybody_orders_fails(self, quantity: int) -> None:
+        assert whole_quantity(buy(quantity=quantity)).passed is False
+        assert whole_quantity(buy(quantity=10**9 - 1)).passed
+
 
 class TestNoShort:
     def test_every_share_that_is_held_may_be_sold_and_not_one_more(self) -> None:

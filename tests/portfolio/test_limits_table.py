@@ -27,6 +27,14 @@ def test_every_rule_answers_once_under_its_own_name() -> None:
     assert len(names) == len(set(names))
 
 
+def test_an_absurd_quantity_is_refused_at_any_price_and_breaks_nothing_off() -> None:
+    """A value beyond 28 digits cannot be rounded to cents, and the error took the other trades with it."""
+    for quantity in (-(2**63), 10**9, 10**18, 2**63 - 1):
+        for price in (Decimal("0.01"), MOST):
+            for case in (buy(quantity=quantity, limit_price=price), sell(quantity=quantity, limit_price=price)):
+                assert not all_passed(judge(case))
+
+
 def test_a_trade_nothing_is_known_about_passes_no_rule_that_needs_a_fact() -> None:
     empty = make_snapshot(positions=[]).model_copy(
         update={"quotes": dict[str, Quote](), "contracts": dict[str, Contract](), "data_quality": ()}

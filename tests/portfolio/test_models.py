@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from portfolio.limits import PastTrade
-from portfolio.models import AccountSummary, Check, OrderTerms, Quote, Side, WhatIf, all_passed
+from portfolio.models import AccountSummary, Check, OrderTerms, ProposedTrade, Quote, Side, WhatIf, all_passed
 from tests.portfolio.cases import (
     NOW,
     SNAPSHOT,
@@ -30,6 +30,15 @@ def test_a_price_or_balance_that_is_no_number_never_becomes_a_fact(number: str) 
         Quote(conid=1, symbol="SPY", bid=Decimal(number))
     with pytest.raises(ValidationError):
         AccountSummary.model_validate(make_summary().model_dump() | {"net_liquidation": number})
+
+
+@pytest.mark.parametrize("quantity", [2**63, -(2**63) - 1, 10**40, 10**400])
+def test_a_quantity_no_checkpoint_can_hold_never_becomes_a_trade(quantity: int) -> None:
+    """It broke the run off where the plan was to be saved, past every handler and the reflection."""
+    wanted = {"symbol": "SPY", "side": "BUY", "reason": "a wish"}
+    assert ProposedTrade.model_validate(wanted | {"quantity": 2**63 - 1})
+    with pytest.raises(ValidationError):
+        ProposedTrade.model_validate(wanted | {"quantity": quantity})
 
 
 @pytest.mark.parametrize("number", ["NaN", "sNaN", "Infinity", "-Infinity", "1.1e48", "1e999999", "1e-50"])
