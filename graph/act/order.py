@@ -39,7 +39,6 @@ from portfolio.models import (
     Verdict,
 )
 from portfolio.pricing import limit_price_of
-from tools.rows.orders import PlaceRow
 
 LOOK_SECONDS = 0.25
 NOT_SHOWN = "the broker's books do not show it"
@@ -208,23 +207,23 @@ class _Sending:
     async def _execute(self, approved: ApprovedOrder) -> OrderRecord:
         terms = approved.terms
         doubt = f"{terms.symbol}: sent, and then lost sight of"
-        receipt: PlaceRow | None = None
+        order_id: str | None = None
         try:
-            receipt = await self.context.desk.place(approved)
+            order_id = (await self.context.desk.place(approved)).order_id
         except OutcomeUnknown as error:
             doubt = str(error)  # the broker's books may still tell
         except BrokerError as error:
             return not_sent(terms, str(error))
         try:
-            if receipt:
-                self._settle(submitted(terms, receipt.order_id))
-            return await self._follow(terms, receipt and receipt.order_id)
+            if order_id:
+                self._settle(submitted(terms, order_id))
+            return await self._follow(terms, order_id)
         except BrokerError as error:
-            return unknown(terms, f"{doubt} ({error})", receipt and receipt.order_id)
+            return unknown(terms, f"{doubt} ({error})", order_id)
         except (JournalError, MoreThanOrdered) as error:
             # The run ends here, and its record must show the order that is out there.
             why = str(error) if isinstance(error, MoreThanOrdered) else f"{doubt} ({error})"
-            self.records.append(unknown(terms, why, receipt and receipt.order_id))
+            self.records.append(unknown(terms, why, order_id))
             raise
 
     async def _follow(self, terms: OrderTerms, order_id: str | None) -> OrderRecord:
