@@ -70,11 +70,15 @@ async def _the_account(reader: AccountReader) -> Account:
 
 
 async def read_snapshot(account: Account, reader: AccountReader, settings: Settings) -> PortfolioSnapshot:
-    """The account and the market of every symbol held or named by an enabled rule, read now."""
-    summary, positions, open_orders = await asyncio.gather(
+    """The account and the market of every symbol held or named by an enabled rule, read now.
+
+    Open orders come first: one that fills meanwhile then counts as promised and as done, which is too careful. The
+    other way round it would count as neither.
+    """
+    open_orders = await reader.open_orders(account.account_id)
+    summary, positions = await asyncio.gather(
         reader.summary(account.account_id),
         reader.positions(account.account_id),
-        reader.open_orders(account.account_id),
     )
     held = [position.symbol for position in positions if position.quantity != 0]
     symbols = list(dict.fromkeys([*settings.symbols, *held]))
