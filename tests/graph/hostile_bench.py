@@ -28,7 +28,7 @@ from graph.wiring import Graph, _act
 from portfolio.models import OrderStatus
 from tests.graph.hostile_worlds import OPEN_AT, PersonsOrder, Round, World
 from tests.graph.inspector import Entry, Story, net_of
-from tests.graph.troubled_broker import Clock, Faults, TroubledBroker
+from tests.simulators.troubled_broker import Clock, Faults, TroubledBroker
 from tools.account import AccountReader
 from tools.client import Toolbox, open_toolbox
 from tools.desk import OrderDesk

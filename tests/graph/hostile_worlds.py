@@ -18,7 +18,7 @@ from config.settings import Settings, TradingRule
 from graph.record import Approval
 from portfolio.costs import CENT
 from portfolio.models import ProposedTrade, Side, TradePlan
-from tests.graph.troubled_broker import NAMES, Faults, Listing
+from tests.simulators.troubled_broker import NAMES, Faults, Listing
 
 Item = TypeVar("Item")
 

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from config.settings import Settings, TradingRule
 from graph.journal import Change, JournalledOrder
 from portfolio.models import BrokerOrder, Execution, Verdict
-from tests.graph.troubled_broker import Moment, Placed
+from tests.simulators.troubled_broker import Moment, Placed
 
 RULES = frozenset({
     "not_halted", "data_quality", "account_kind", "session_open", "symbol_allowed", "contract_resolved",

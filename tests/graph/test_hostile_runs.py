@@ -24,7 +24,7 @@ from portfolio.models import Execution, OrderStatus, ProposedTrade, Side, TradeP
 from tests.graph.hostile_bench import Bench
 from tests.graph.hostile_worlds import LISTED, OPEN_AT, PersonsOrder, Round, World, a_world
 from tests.graph.inspector import Entry, Inspector, Story
-from tests.graph.troubled_broker import Faults, Listing, Moment, Placed
+from tests.simulators.troubled_broker import Faults, Listing, Moment, Placed
 
 CHUNKS, WORLDS = 8, 720
 
