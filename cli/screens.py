@@ -208,13 +208,14 @@ def act_screen(state: State) -> RenderableType:
     for verdict in verdicts:
         parts.extend(_verdict_lines(verdict))
     if "approval" in state:
-        parts.append(Text("Approved." if state["approval"].granted else "Declined; nothing was sent."))
+        approval = state["approval"]
+        parts.append(Text("Approved." if approval.granted else f"Not approved ({approval.why}); nothing was sent."))
     parts.extend(_order_line(order) for order in orders)
     if not verdicts:
         return Text("No orders were wanted.")
     if orders:
         done = sum(order.status is OrderStatus.FILLED for order in orders)
-        parts.append(Text(f"Completed {done}/{len(verdicts)} trades", style="bold"))
+        parts.append(Text(f"Completed {done}/{len(state['plan'].trades)} trades", style="bold"))
     return Group(*parts)
 
 
