@@ -12,13 +12,14 @@ NEVER = 1_000_000
 class SlowBroker(DelegatingBroker):
     """Each order rests until the account's positions have been looked at `looks` times, then trades at once.
 
-    It serves callers without client order ids; what rests is gone when the broker is closed.
+    What rests is gone when the broker is closed.
     """
 
     def __init__(self, inner: Broker, looks: int = NEVER) -> None:
         super().__init__(inner)
         self._looks = looks
         self._resting: dict[str, tuple[int, OrderRequest]] = {}
+        self._cancelled: dict[str, BrokerOrder] = {}
         self._number = 0
 
     async def place(self, order: OrderRequest) -> BrokerOrder:
@@ -43,7 +44,16 @@ class SlowBroker(DelegatingBroker):
         if order_id not in self._resting:
             return await super().cancel(account_id, order_id)
         _, order = self._resting.pop(order_id)
-        return (await self._shown(order_id, order)).model_copy(update={"status": OrderStatus.CANCELLED})
+        over = (await self._shown(order_id, order)).model_copy(update={"status": OrderStatus.CANCELLED})
+        self._cancelled[order_id] = over
+        return over
+
+    async def order_status(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+        for order_id, (_, order) in self._resting.items():
+            if order.client_order_id == client_order_id:
+                return await self._shown(order_id, order)
+        over = (order for order in self._cancelled.values() if order.client_order_id == client_order_id)
+        return next(over, None) or await super().order_status(account_id, client_order_id)
 
     async def _shown(self, order_id: str, order: OrderRequest) -> BrokerOrder:
         (quote,) = await self.inner.quotes([order.conid])
