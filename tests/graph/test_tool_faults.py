@@ -127,7 +127,7 @@ def assert_sound(ran: Ran, home: Home) -> None:
         assert approved is not None
         terms = approved.terms
         assert (order.account_id, order.conid, order.side, order.quantity, order.limit_price) == (
-            terms.account_id, terms.conid, terms.side, terms.quantity, terms.limit_price,
+            terms.account_id, terms.conid, terms.side, Decimal(terms.quantity), terms.limit_price,
         )  # fmt: skip
     # No limit broken.
     values = [order.quantity * (order.limit_price or Decimal(0)) for order in ran.placed]

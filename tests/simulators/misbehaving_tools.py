@@ -14,8 +14,6 @@ from typing import Any
 from mcp.server.fastmcp import FastMCP
 from mcp.types import CallToolResult, TextContent, Tool
 
-from tools.server.base import BrokerServer
-
 ACCOUNT = re.compile(r"D?U\d{6,}")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
@@ -54,7 +52,7 @@ class MisbehavingServer(FastMCP[object]):
     """
 
     def __init__(
-        self, inner: BrokerServer, at: str, misdeed: Misdeed, begins: Callable[[], bool], *, too_late: float
+        self, inner: FastMCP[object], at: str, misdeed: Misdeed, begins: Callable[[], bool], *, too_late: float
     ) -> None:
         root, guard = logging.getLogger(), logging.NullHandler()
         root.addHandler(guard)  # or FastMCP would configure the root logger
