@@ -8,6 +8,7 @@ ordered mean that something sent the order twice: trading halts.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NoReturn
 
 from graph.failure import MoreThanOrdered
 from graph.journal import JournalledOrder
@@ -96,16 +97,45 @@ async def shares_since(sent: JournalledOrder, context: Context) -> Decimal:
     held = sum((row.quantity for row in positions if row.conid == terms.conid), Decimal(0))
     traded = (held - (sent.held_before or Decimal(0))) * terms.side.sign
     if traded > terms.quantity:
-        why = (
+        _halt(
             f"{terms.symbol}: {traded:f} shares changed hands where {terms.side} {terms.quantity} was ordered "
-            f"({terms.client_order_id}), so something sent the order more than once"
-        )
-        context.journal.halts.halt(why, context.clock())
-        raise MoreThanOrdered(
-            f"{why}. Trading is halted: look in the broker's own screens, put it right, settle the order with "
-            "`smart-agent orders resolve`, and run `smart-agent resume`."
+            f"({terms.client_order_id})",
+            context,
         )
     return traded
+
+
+async def nothing_beside(sent: JournalledOrder, context: Context) -> None:
+    """Hold what the broker shows to what was ordered, once the order is at its end or given up.
+
+    Raises:
+        MoreThanOrdered: more shares changed hands, or another order of the same terms works; trading is halted.
+    """
+    await shares_since(sent, context)
+    if context.reader.tells_order_status:
+        return  # such a server takes an order once under its client order id
+    terms, order_id = terms_of(sent), sent.record.broker_order_id if sent.record else None
+    wanted = (terms.conid, terms.side, Decimal(terms.quantity), terms.limit_price)
+    same = [
+        order.order_id
+        for order in await context.reader.open_orders(terms.account_id)
+        if (order.conid, order.side, order.quantity, order.limit_price) == wanted and order.order_id != order_id
+    ]
+    if len(same) > (order_id is None):  # without a receipt, one of them may be ours
+        _halt(
+            f"{terms.symbol}: {terms.side} {terms.quantity} was ordered once ({terms.client_order_id}), and the broker "
+            f"lists the same as order {', '.join(same)} too",
+            context,
+        )
+
+
+def _halt(why: str, context: Context) -> NoReturn:
+    why = f"{why}, so something sent the order more than once"
+    context.journal.halts.halt(why, context.clock())
+    raise MoreThanOrdered(
+        f"{why}. Trading is halted: look in the broker's own screens, put it right, settle the order with "
+        "`smart-agent orders resolve`, and run `smart-agent resume`."
+    )
 
 
 def terms_of(sent: JournalledOrder) -> OrderTerms:

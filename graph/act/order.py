@@ -23,7 +23,7 @@ from graph.failure import MoreThanOrdered, describe
 from graph.journal import JournalError
 from graph.record import Failure
 from graph.sense import read_snapshot
-from graph.sightings import not_sent, record_of, shares_since, submitted, unknown, what_became_of
+from graph.sightings import not_sent, nothing_beside, record_of, submitted, unknown, what_became_of
 from graph.state import Context, State
 from portfolio.costs import CENT
 from portfolio.limits import Batch, affordable, discretionary_value
@@ -188,7 +188,7 @@ class _Sending:
         self._settle(record)
         sent = self.context.journal.orders.find(terms.client_order_id)
         if sent and sent.submitting_at:
-            await shares_since(sent, self.context)
+            await nothing_beside(sent, self.context)
         return record
 
     async def _prove_account(self, terms: OrderTerms) -> None:

@@ -281,6 +281,18 @@ async def test_an_order_sent_twice_behind_our_back_halts_until_a_person_has_sett
     assert last.ending == (Outcome.TRADED, ExitCode.DONE)
 
 
+@pytest.mark.parametrize("posts", [2, 3])
+async def test_copies_of_an_order_that_did_not_fill_are_noticed_before_they_trade(theirs: Theirs, posts: int) -> None:
+    """Fault 5: the one on the receipt is cancelled, and its copies would have worked on with nobody looking."""
+    ran = await theirs.run(Fault.ORDER_POSTED_AGAIN, posts=posts, faulty=SlowBroker)
+    assert ran.ending == (Outcome.HALTED, ExitCode.HALTED)
+    assert len(ran.placed) == 1
+    copies = [order.order_id for order in ran.open_orders]
+    assert len(copies) == posts - 1
+    assert f"the broker lists the same as order {', '.join(copies)} too" in ran.record.message
+    assert (await theirs.run()).ending == (Outcome.HALTED, ExitCode.HALTED)
+
+
 # --- an order whose reply nobody saw ----------------------------------------------------------------------------
 
 
