@@ -156,31 +156,40 @@ def names_it(ran: Ran, tool: Tool) -> bool:
     """Whether somebody who reads the record learns which tool it was, or what it was to tell."""
     said = [ran.record.message, *(check.why for verdict in ran.record.verdicts for check in verdict.failures)]
     said += [check.why for check in ran.record.snapshot.data_quality if not check.passed] if ran.record.snapshot else []
-    matter = {Tool.FIND_CONTRACT: "contract", Tool.GET_MARKET_SNAPSHOTS: "quote"}.get(tool, tool.value)
+    matters = {Tool.FIND_CONTRACT: "contract", Tool.GET_MARKET_SNAPSHOTS: "quote", Tool.GET_ACCOUNTS: "Account"}
+    matter = matters.get(tool, tool.value)
     return any(tool.value in words or matter in words for words in said)
 
 
 # --- what each tool's misdeeds may end in -----------------------------------------------------------------------
 
+# What is spoilt does not occur in that tool's answer, or not while no order is open.
+HARMLESS = {
+    (Tool.GET_LIVE_ORDERS, Misdeed.OTHER_ACCOUNT),
+    (Tool.GET_LIVE_ORDERS, Misdeed.LONG_NAMES),
+    (Tool.GET_TRADING_SCHEDULE, Misdeed.OTHER_ACCOUNT),
+    (Tool.GET_TRADING_SCHEDULE, Misdeed.NOT_A_NUMBER),
+    (Tool.GET_MARKET_SNAPSHOTS, Misdeed.OTHER_ACCOUNT),
+    (Tool.FIND_CONTRACT, Misdeed.OTHER_ACCOUNT),
+}
 CALM = {Outcome.TRADED, Outcome.NOTHING_TO_DO, Outcome.NOTHING_APPROVED, Outcome.NOTHING_FILLED}
 
 
 def allowed(tool: Tool, misdeed: Misdeed) -> set[Outcome]:
     """How a run may end in which `tool` misbehaves from the start."""
+    if (tool, misdeed) in HARMLESS:
+        return {Outcome.TRADED}
     if misdeed is Misdeed.SAME_AGAIN:
         # Its first answer is right; what is only looked at does no harm by being old.
         return {*CALM, Outcome.DATA_UNFIT} if tool not in WHILE_TRADING[1:] else {*CALM, Outcome.ORDER_UNKNOWN}
     if tool in READ_FIRST:
         return {Outcome.UNREACHABLE} if misdeed in SILENT else {Outcome.DATA_UNFIT}
-    if tool is Tool.WHATIF_ORDER:
-        # On paper our own estimate may stand in for figures that are missing.
-        return {Outcome.TRADED} if misdeed is Misdeed.ALL_NULL else {Outcome.NOTHING_APPROVED}
     if tool is Tool.CANCEL_ORDER:
         return {Outcome.ORDER_UNKNOWN} if misdeed in (*UNDONE, Misdeed.LATE) else {Outcome.NOTHING_FILLED}
     if tool is Tool.PLACE_ORDER:
         # Done all the same: its own books tell, whatever the receipt looked like.
         return {Outcome.ORDER_UNKNOWN} if misdeed in (*UNDONE, Misdeed.LATE) else {Outcome.TRADED}
-    return {Outcome.ORDER_UNKNOWN}
+    return {Outcome.NOTHING_APPROVED if tool is Tool.WHATIF_ORDER else Outcome.ORDER_UNKNOWN}
 
 
 def cases(tools: tuple[Tool, ...]) -> list[tuple[Tool, Misdeed]]:
