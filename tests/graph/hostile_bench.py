@@ -150,10 +150,11 @@ class Bench:
             self.seen["not sensed"] += 1
             return False
         state = {**state, **sensed}
-        asks = one.settings.require_approval != "never" or one.faults.warns > 0
+        # A broker warns of itself where the session ends while it is asked.
+        asks = one.settings.require_approval != "never" or one.faults.warns > 0 or one.faults.slow > 0
         if not asks:
-            await self._act.ainvoke(state, context=context)
-            return False
+            told = await self._act.ainvoke(state, context=context)
+            return "__interrupt__" in told
         config: Any = {"configurable": {"thread_id": run_id}}
         self._asking.checkpointer = InMemorySaver(serde=serializer())
         told = await self._asking.ainvoke(state, config, context=context)
