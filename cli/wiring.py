@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from langgraph.store.sqlite.aio import AsyncSqliteStore
 from mcp.server.fastmcp import FastMCP
 
 from brokers.errors import BrokerError
@@ -25,6 +24,7 @@ from config.settings import Settings
 from graph.checkpoints import open_checkpoints
 from graph.failure import AccountBusy
 from graph.journal import Journal
+from graph.memory import open_memory
 from graph.runner import Run, new_run_id
 from graph.state import Context
 from graph.wiring import build_graph
@@ -114,8 +114,7 @@ async def run_over(
         journal = open_journal(settings, home)
         stack.callback(journal.close)
         checkpointer = await stack.enter_async_context(open_checkpoints(home.checkpoints))
-        store = await stack.enter_async_context(AsyncSqliteStore.from_conn_string(str(home.memory)))
-        await store.setup()
+        store = await stack.enter_async_context(open_memory(home.memory))
         read, order = await _tools(stack, server, timing.limit_seconds)
         context = Context(
             settings=settings,
