@@ -41,7 +41,9 @@ async def settle_earlier_orders(account_id: str, context: Context) -> None:
     """
     for sent in context.journal.orders.unsettled(account_id):
         record = await _settled(sent, context)
-        if sent.record is None or record != sent.record:
+        # Within its minute an order whose process died over it stays as it is: a later run can tell.
+        is_early = record.status is OrderStatus.UNKNOWN and sent.state is OrderState.SUBMITTING
+        if record != sent.record and not (is_early and context.reader.tells_order_status):
             context.journal.orders.settle(record, context.clock())
 
 

@@ -85,7 +85,7 @@ def agent_files(home: Path) -> AgentFiles:
 def assert_in_agreement(agent: Path, broker: Path, opening: BrokerBooks, *, unknown: int = 0) -> AgentFiles:
     """No order doubled, lost or stuck, but for so many `unknown`; the agent's files come back."""
     files, books = agent_files(agent), broker_books(broker)
-    assert len(files.in_state(OrderState.UNKNOWN)) == unknown
+    assert len([order for order in files.orders.values() if order.state.is_unsettled]) == unknown
     _assert_same_orders(files, books)
     _assert_lawful_lives(files)
     _assert_nothing_doubled(files, books)
@@ -103,7 +103,7 @@ def _assert_same_orders(files: AgentFiles, books: BrokerBooks) -> None:
         if theirs:
             _assert_same_order(ours, theirs)
         else:
-            assert ours.state in (OrderState.CANCELLED, OrderState.REJECTED, OrderState.UNKNOWN), ours
+            assert ours.state.is_unsettled or ours.state in (OrderState.CANCELLED, OrderState.REJECTED), ours
             assert ours.record is None or ours.record.filled_quantity == 0, ours
 
 
