@@ -152,7 +152,7 @@ def test_a_price_out_of_this_world_freezes_its_symbol_alone() -> None:
 def test_after_the_daily_loss_nothing_is_bought_and_the_plan_says_so() -> None:
     plan = baseline_plan(heavy_in_core(), SETTINGS, DAY.model_copy(update={"first_net_liquidation": Decimal(110_000)}))
     assert {trade.side for trade in plan.trades} == {Side.SELL}
-    assert plan.notes[0].startswith("Nothing is bought: the account is 9.1")
+    assert plan.notes[0].startswith("Nothing is bought: the account was 9.1")
 
 
 def test_a_limit_between_two_ticks_does_not_cost_the_whole_plan() -> None:
