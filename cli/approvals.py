@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.exit_codes import ExitCode
-from cli.journal import journal_of, now
+from cli.journal import journal_of, now, plain
 from cli.options import HomeOption, exit_with
 from cli.run import execute
 from cli.run_command import RunCommand
@@ -61,7 +61,7 @@ def reject(run: RunArgument, why: ReasonOption = "", home: HomeOption = None, *,
 
     Example: smart-agent reject 20260615-193000-1a2b3c --why "not before the elections"
     """
-    _answer(run, home, granted=False, why=why, only=(), as_json=as_json)
+    _answer(run, home, granted=False, why=plain(why), only=(), as_json=as_json)
 
 
 def _answer(run: str, home: Path | None, *, granted: bool, why: str, only: tuple[str, ...], as_json: bool) -> None:
@@ -69,8 +69,10 @@ def _answer(run: str, home: Path | None, *, granted: bool, why: str, only: tuple
         question = next((question for question in journal.questions.open() if question.run_id == run), None)
         told = journal.questions.answer_to(run)
     if question is None:
-        why_not = f"it was {told[0]} ({told[1]})" if told else "no run of that name asked for approval"
-        exit_with(ExitCode.BAD_USAGE, f"{run}: {why_not}; nothing was sent. See `smart-agent pending` for what waits.")
+        why_not = f"its question is closed: {told[0]} ({told[1]})" if told else "no run of that name asked for approval"
+        exit_with(
+            ExitCode.BAD_USAGE, f"{run}: {why_not}; nothing more was sent. See `smart-agent pending` for what waits."
+        )
     from config.rules import ticker  # noqa: PLC0415  (the settings' library costs more than the help page)
 
     strangers = {ticker(symbol) for symbol in only} - {ticker(order.symbol) for order in question.orders}

@@ -15,7 +15,7 @@ from cli.trace import Trace
 from cli.wiring import Start, open_run
 from config.home import Home
 from config.settings import Settings
-from graph.journal import JournalError, JournalUnusable
+from graph.journal import Halted, JournalError, JournalUnusable
 from graph.record import Approval, RunRecord
 from graph.runner import ApprovalWanted, Event, NotWaiting, Run, StepFinished
 
@@ -39,14 +39,17 @@ async def conduct(
     except (BrokerError, JournalError) as error:
         log.warning("%s", error)
         trace.refuse(str(error))
-        if isinstance(error, JournalUnusable):
+        if isinstance(error, (Halted, JournalUnusable)):
             return ExitCode.HALTED
         return ExitCode.UNREACHABLE if isinstance(error, Retryable) else ExitCode.FAILED
     except Exception as error:  # the last line of defence: a person gets a sentence, the log gets the rest
         log.exception("the run broke off")
         trace.refuse(f"The run broke off: {type(error).__name__}: {error}. The log has the details: {log_file}.")
         return ExitCode.FAILED
-    trace.finish(record, home.root)
+    try:
+        trace.finish(record, home.root)
+    except OSError as error:  # nobody reads on; what was done is done, and in the journal
+        log.warning("the record could not be printed: %s", error)
     return exit_code(record.outcome)
 
 
@@ -56,7 +59,7 @@ async def _lead(run: Run, trace: Trace, stop: asyncio.Event, answer: Approval | 
             wanted = await _show(run.start() if answer is None else run.resume(answer), run, trace)
         answer = None
         if wanted:
-            with suppress(KeyboardInterrupt):  # who leaves the question open may answer it later
+            with suppress(KeyboardInterrupt, EOFError):  # who leaves the question open may answer it later
                 answer = trace.ask(wanted)
         if answer is None:
             break

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.exit_codes import ExitCode
-from cli.journal import journal_of, now
+from cli.journal import journal_of, now, plain
 from cli.options import AsOfOption, ConfigOption, HomeOption, PricesOption, day_of, exit_with
+from cli.run import UrlOption
 from cli.run_command import RunCommand
 
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, for whoever finds it halted.")]
@@ -22,9 +23,19 @@ def halt(why: WhyOption = "a person halted it", home: HomeOption = None) -> None
 
     Example: smart-agent halt --why "on holiday"
     """
-    with journal_of(home) as (_, journal):
-        journal.halts.halt(why, now())
-    _say(f"Trading is halted: {why}. No order is sent until `smart-agent resume`.", "yellow")
+    from graph.journal import JournalUnusable  # noqa: PLC0415  (costs more than the help page)
+
+    why = plain(why)
+    with journal_of(home) as (place, journal):
+        try:
+            journal.halts.halt(why, now())
+        except JournalUnusable as error:
+            exit_with(
+                ExitCode.FAILED,
+                f"NOT halted: the halt could not be written to {place.database} ({error.__cause__}). Try again, and "
+                "stop what runs with Ctrl-C.",
+            )
+    _say(f"Trading is halted in {place.root}: {why}. No order is sent until `smart-agent resume`.", "yellow")
 
 
 def resume(why: WhyOption = "a person resumed it", home: HomeOption = None) -> None:
@@ -32,12 +43,12 @@ def resume(why: WhyOption = "a person resumed it", home: HomeOption = None) -> N
     with journal_of(home) as (_, journal):
         halted = journal.halts.current()
         if halted:
-            journal.halts.resume(why, now())
+            journal.halts.resume(plain(why), now())
     if halted is None:
         _say("Trading was not halted; nothing has changed.", "green")
         return
     since = f" since {halted.since:%Y-%m-%d %H:%M} UTC" if halted.since else ""
-    _say(f"Trading goes on; it was halted{since}: {halted.why}.", "green")
+    _say(f"Trading goes on; it had been halted{since}: {halted.why}.", "green")
 
 
 def emergency_stop(
@@ -46,25 +57,32 @@ def emergency_stop(
     config: ConfigOption = None,
     prices: PricesOption = None,
     as_of: AsOfOption = None,
+    mcp_url: UrlOption = None,
 ) -> None:
-    """Halt, and cancel every open order of ours; what could not be cancelled is reported, with exit code 7."""
+    """Halt, and cancel every open order of ours; what could not be cancelled is reported, with exit code 7.
+
+    The broker is asked that a run with the same options would use.
+    """
     halt(why, home)
-    command = RunCommand(config=_text(config and config.absolute()), prices=_text(prices), as_of=_text(day_of(as_of)))
+    command = RunCommand(
+        config=_text(config and config.absolute()), prices=_text(prices), as_of=_text(day_of(as_of)), mcp_url=mcp_url
+    )
     place, settings = command.load_or_exit(home)
     from brokers.errors import BrokerError  # noqa: PLC0415  (the graph and its libraries take seconds to import)
-    from cli.wiring import Start, open_run  # noqa: PLC0415
+    from brokers.simulated import MarketError  # noqa: PLC0415
+    from cli.wiring import Start, open_context  # noqa: PLC0415
     from graph.emergency import Cancelled, cancel_open_orders  # noqa: PLC0415
+    from graph.journal import JournalError  # noqa: PLC0415
 
     async def cancel() -> tuple[Cancelled, ...]:
-        async with open_run(settings, place, Start(command=command)) as run:
-            return await cancel_open_orders(run.context)
+        async with open_context(settings, place, Start(command=command)) as context:
+            return await cancel_open_orders(context)
 
     try:
         orders = asyncio.run(cancel())
-    except BrokerError as error:
-        exit_with(
-            ExitCode.UNREACHABLE, f"{error} Trading is halted, and open orders may still work: look at the broker."
-        )
+    except (BrokerError, MarketError, JournalError) as error:
+        code = ExitCode.UNREACHABLE if isinstance(error, BrokerError) else ExitCode.FAILED
+        exit_with(code, f"{error} Trading is halted, and open orders may still work: look in the broker's own screens.")
     for order in orders:
         _say(order.words, "green" if order.done else "red")
     if not orders:

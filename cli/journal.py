@@ -1,21 +1,15 @@
-"""The journal for commands that need no broker: whatever else is wrong, a halt must get through."""
+"""The journal for commands that need no broker, and no settings: a halt gets through whatever else is wrong."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-from rich.console import Console
-
 from cli.exit_codes import ExitCode
 from cli.options import exit_with, home_or_exit
-from cli.problems import print_problems
-from config.problems import ConfigError
 
 if TYPE_CHECKING:
     from config.home import Home
@@ -29,7 +23,7 @@ def journal_of(home: Path | None) -> Iterator[tuple[Home, Journal]]:
 
     place = home_or_exit(home)
     try:
-        journal = Journal(_address(place))
+        journal = Journal(place.database_url)
         try:
             yield place, journal
         finally:
@@ -40,18 +34,11 @@ def journal_of(home: Path | None) -> Iterator[tuple[Home, Journal]]:
         exit_with(ExitCode.BAD_USAGE, str(error))
 
 
-def _address(place: Home) -> str:
-    from config.load import load_settings  # noqa: PLC0415
-
-    try:
-        settings = load_settings(file=place.find_config(None), environ=os.environ, overrides={})
-    except ConfigError as error:
-        # With such a configuration no run starts, but one may be under way.
-        print_problems(Console(stderr=True), error)
-        typer.echo(f"The journal in {place.root} is used all the same.", err=True)
-        return place.database_url
-    return settings.database_url or place.database_url
-
-
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def plain(text: str) -> str:
+    """What a person wrote, as one printable line of at most 300 characters."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())[:300]

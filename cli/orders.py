@@ -62,14 +62,23 @@ def resolve(
     """
     with journal_of(home) as (place, journal), sole_use(place):
         order = journal.orders.find(order_id)
-        if order is None or order.approved is None or not order.state.is_unsettled:
+        from graph.journal import OrderState  # noqa: PLC0415
+        from graph.sightings import settled_by_a_person  # noqa: PLC0415
+
+        is_lost = order is not None and order.state is OrderState.UNKNOWN
+        if order and order.state.is_unsettled and not is_lost and journal.halts.current() is None:
+            exit_with(
+                ExitCode.BAD_USAGE,
+                f"{order_id}: this order is {order.state}, and the next run asks the broker what became of it; nothing "
+                "was changed. Run the agent first; while trading is halted, your word is taken at once.",
+            )
+        if order is None or not order.state.is_unsettled:
             state = "unknown here" if order is None else order.state
             exit_with(
                 ExitCode.BAD_USAGE,
                 f"{order_id}: this order is {state} and needs no word from you; nothing was changed. "
                 "See `smart-agent orders list` for those that do.",
             )
-        from graph.sightings import settled_by_a_person  # noqa: PLC0415
 
         record = settled_by_a_person(order, filled=resolution is Resolution.FILLED)
         journal.orders.settle(record, now())

@@ -116,7 +116,8 @@ def execute(
             start = Start(run_id, command, asyncio.Event())
             return asyncio.run(conduct(settings, home, trace, start, answer))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        trace.refuse("Interrupted. An order that was under way is in the journal, and the next run looks it up first.")
+        open_end = "An order that was under way is in the journal, and the next run looks it up first."
+        trace.refuse(f"Interrupted. {open_end if trace.may_have_sent else 'Nothing was sent.'}")
         return ExitCode.FAILED
     except OSError as error:
         trace.refuse(f"{error.filename or home.root}: {error.strerror}; nothing was started. Check that folder.")

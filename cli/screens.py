@@ -211,7 +211,7 @@ def act_screen(state: State) -> RenderableType:
         approval = state["approval"]
         parts.append(Text("Approved." if approval.granted else f"Not approved ({approval.why}); nothing was sent."))
     parts.extend(_order_line(order) for order in orders)
-    if not verdicts:
+    if not parts:
         return Text("No orders were wanted.")
     if orders:
         done = sum(order.status is OrderStatus.FILLED for order in orders)
@@ -237,7 +237,7 @@ def _order_line(order: OrderRecord) -> RenderableType:
         commission = f", commission {order.commission:.2f}" if order.commission is not None else ""
         line.append(f"  {order.filled_quantity:f} filled at {order.average_price:,.2f}{commission}")
     if order.message:
-        line.append(f"  {order.message}", style="yellow")
+        line.append(f"  {order.message.removeprefix(f'{order.symbol}: ')}", style="yellow")
     return line
 
 
@@ -255,7 +255,9 @@ def reflect_screen(state: State, settings: Settings) -> RenderableType:
 def approval_screen(orders: tuple[OrderTerms, ...], warnings: tuple[str, ...]) -> RenderableType:
     lines = [
         Text.assemble(
-            "  ", _trade_words(order.side, order.quantity, order.symbol), f" at limit {order.limit_price:,.2f}"
+            "  ",
+            _trade_words(order.side, order.quantity, order.symbol),
+            f" at limit {order.limit_price:,.2f}, {money(order.value)}",
         )
         for order in orders
     ]

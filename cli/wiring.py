@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -83,24 +82,27 @@ class Start:
     timing: Timing = field(default_factory=Timing)
 
 
-def open_journal(settings: Settings, home: Home) -> Journal:
-    return Journal(settings.database_url or home.database_url)
-
-
 @asynccontextmanager
-async def open_run(settings: Settings, home: Home, start: Start) -> AsyncIterator[Run]:
-    """A run over the server the settings name, or over the embedded simulated broker.
+async def open_context(settings: Settings, home: Home, start: Start) -> AsyncIterator[Context]:
+    """The handles of a run over the server the settings name, or over the embedded simulated broker.
 
     Raises:
         brokers.simulated.MarketError: nothing can be traded on that day, or with that price file.
     """
     async with AsyncExitStack() as stack:
-        if settings.mcp_url:
-            yield await stack.enter_async_context(run_over(settings.mcp_url, settings, home, start))
-        else:
+        server: FastMCP[object] | str = settings.mcp_url or ""
+        if not settings.mcp_url:
             broker = simulated_broker(home, Market.of(start.command), required=settings.symbols)
             stack.push_async_callback(broker.close)
-            yield await stack.enter_async_context(run_over(build_server(broker), settings, home, start))
+            server = build_server(broker)
+        yield await stack.enter_async_context(context_over(server, settings, home, start))
+
+
+@asynccontextmanager
+async def open_run(settings: Settings, home: Home, start: Start) -> AsyncIterator[Run]:
+    """A run with the handles of `open_context`, which raises what that does."""
+    async with open_context(settings, home, start) as context, run_in(context, home, start) as run:
+        yield run
 
 
 @asynccontextmanager
@@ -109,14 +111,27 @@ async def run_over(
 ) -> AsyncIterator[Run]:
     """A run over an MCP server: one in this process, or the one at a URL."""
     start = start or Start()
+    async with context_over(server, settings, home, start) as context, run_in(context, home, start) as run:
+        yield run
+
+
+@asynccontextmanager
+async def run_in(context: Context, home: Home, start: Start) -> AsyncIterator[Run]:
+    """A run that remembers its steps and its lessons in the home."""
+    async with open_checkpoints(home.checkpoints) as checkpointer, open_memory(home.memory) as store:
+        yield Run(build_graph(checkpointer, store), context, start.run_id or new_run_id(context.clock()))
+
+
+@asynccontextmanager
+async def context_over(
+    server: FastMCP[object] | str, settings: Settings, home: Home, start: Start
+) -> AsyncIterator[Context]:
     timing = start.timing
     async with AsyncExitStack() as stack:
-        journal = open_journal(settings, home)
+        journal = Journal(home.database_url)
         stack.callback(journal.close)
-        checkpointer = await stack.enter_async_context(open_checkpoints(home.checkpoints))
-        store = await stack.enter_async_context(open_memory(home.memory))
         read, order = await _tools(stack, server, timing.limit_seconds)
-        context = Context(
+        yield Context(
             settings=settings,
             reader=AccountReader(read, clock=timing.clock, pause=timing.pause),
             desk=OrderDesk(order, journal.orders, timing.clock),
@@ -125,31 +140,40 @@ async def run_over(
             clock=timing.clock,
             pause=timing.pause,
             alone=not isinstance(server, str),
-            claim=partial(_claim, stack) if isinstance(server, str) else _is_alone,
+            claim=_Claims(stack).claim if isinstance(server, str) else _is_alone,
             stopping=start.stop.is_set,
             command=start.command.as_facts(),
         )
-        yield Run(build_graph(checkpointer, store), context, start.run_id or new_run_id(context.clock()))
 
 
 def _is_alone(_account_id: str) -> None:
     """Nobody else can be at that account."""
 
 
-def _claim(stack: AsyncExitStack, account_id: str) -> None:
-    """Make the account this process's own until `stack` is closed; a dead process holds nothing.
+class _Claims:
+    """The accounts this process has made its own until `stack` is closed; a dead process holds nothing."""
 
-    Raises:
-        AccountBusy: another run has it.
-    """
-    file = account_lock(account_id)
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        stack.enter_context(FileLock(file, timeout=0))
-    except Timeout:
-        raise AccountBusy(
-            f"{account_id}: another run is at work on this account; this one did nothing. Wait for it to end."
-        ) from None
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._mine: set[str] = set()
+
+    def claim(self, account_id: str) -> None:
+        """Make the account this process's own; once more changes nothing.
+
+        Raises:
+            AccountBusy: another run has it.
+        """
+        if account_id in self._mine:
+            return
+        file = account_lock(account_id)
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._stack.enter_context(FileLock(file, timeout=0))
+        except Timeout:
+            raise AccountBusy(
+                f"{account_id}: another run is at work on this account; this one did nothing. Wait for it to end."
+            ) from None
+        self._mine.add(account_id)
 
 
 async def _tools(stack: AsyncExitStack, server: FastMCP[object] | str, limit_seconds: float) -> tuple[Tools, Tools]:

@@ -80,22 +80,6 @@ def checked_approval(wanted: str) -> str:
     return wanted
 
 
-def checked_database_url(url: str) -> str:
-    """An address as SQLAlchemy has them, without a password: it is shown and logged."""
-    instead = 'Write an address such as "sqlite:////var/lib/agent.db", or null for agent.db in the home folder'
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme.partition("+")[0] in ("sqlite", "postgresql")
-    except ValueError:
-        usable = False
-        parts = urlsplit("")
-    if not usable or not url.isprintable() or " " in url:
-        raise wrong("this is not the address of an SQLite or PostgreSQL database", instead)
-    if parts.password or any(looks_secret(name) for name, _ in parse_qsl(parts.query)):
-        raise wrong("an address is shown and logged, so it must not hold a password; PostgreSQL has ~/.pgpass", instead)
-    return url
-
-
 def checked_key(key: SecretStr) -> SecretStr:
     text = key.get_secret_value()
     if not text or not text.isascii() or not text.isprintable() or " " in text:
@@ -161,7 +145,6 @@ class Settings(BaseSettings):
     live_account_confirmed: Annotated[str, AfterValidator(checked_live_account)] | None = None
     require_approval: Annotated[str, AfterValidator(checked_approval)] = "live"
     approval_expires_hours: Annotated[Hours, Field(gt=0)] = 8.0
-    database_url: Annotated[str, AfterValidator(checked_database_url)] | None = None
 
     @classmethod
     def settings_customise_sources(

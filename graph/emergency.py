@@ -1,10 +1,11 @@
-"""Cancel every open order of ours, whatever else goes on; what the journal keeps of them is left to the next run."""
+"""Cancel every open order of ours, whatever else goes on."""
 
 from __future__ import annotations
 
 from brokers.errors import BrokerError
-from graph.journal import JournalledOrder
-from graph.sightings import what_became_of
+from graph.failure import MoreThanOrdered
+from graph.journal import JournalError, JournalledOrder
+from graph.sightings import record_of, terms_of, what_became_of
 from graph.state import Context
 from portfolio.models import BrokerOrder, Fact
 
@@ -42,11 +43,13 @@ async def _cancel_journalled(sent: JournalledOrder, context: Context) -> Cancell
             return Cancelled(done=True, words=f"{name}: it is {known.status} already.")
         await context.desk.cancel(known.account_id, known.order_id)
         known = await what_became_of(sent, context)
-    except BrokerError as error:
+        if known and not known.status.is_working:
+            context.journal.orders.settle(record_of(terms_of(sent), known), context.clock())
+    except (BrokerError, JournalError, MoreThanOrdered) as error:
         return Cancelled(done=False, words=f"{name}: it could not be cancelled ({error}).")
     done = known is not None and not known.status.is_working
     became = known.status if known else "out of sight"
-    return Cancelled(done=done, words=f"{name}: it is {became} after the cancellation.")
+    return Cancelled(done=done, words=f"{name}: its cancellation was asked for, and it is {became} now.")
 
 
 async def _cancel_unseen(sent: JournalledOrder, name: str, context: Context) -> Cancelled:

@@ -7,16 +7,12 @@ that nothing happened, or its session is over; day orders do not outlive that.
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import timedelta
 
 from brokers.errors import BrokerError
 from graph.journal import Answer, JournalledOrder, OrderState, trading_day
 from graph.sightings import not_sent, record_of, shares_since, terms_of, unknown, what_became_of
 from graph.state import Context
 from portfolio.models import BrokerOrder, OrderRecord, OrderStatus
-
-LOST_AFTER = timedelta(minutes=1)
-"""A request of a dead process that left this long ago has reached its server, or never will."""
 
 NEVER_SEEN = "the broker never saw this order, and the shares held are as they were; nothing was placed"
 
@@ -41,9 +37,7 @@ async def settle_earlier_orders(account_id: str, context: Context) -> None:
     """
     for sent in context.journal.orders.unsettled(account_id):
         record = await _settled(sent, context)
-        # Within its minute an order whose process died over it stays as it is: a later run can tell.
-        is_early = record.status is OrderStatus.UNKNOWN and sent.state is OrderState.SUBMITTING
-        if record != sent.record and not (is_early and context.reader.tells_order_status):
+        if record != sent.record:
             context.journal.orders.settle(record, context.clock())
 
 
@@ -85,10 +79,8 @@ async def _certainly_not_placed(sent: JournalledOrder, context: Context) -> bool
 
 
 def _cannot_arrive_any_more(sent: JournalledOrder, context: Context) -> bool:
-    """Of an order whose process died over it, before any answer, at a server whose books know every order it took.
+    """Of an order whose process died over it, before any answer, and the broker with it, whose books are whole.
 
-    One that the server itself lost sight of may still be on its way to the exchange.
+    A request to a server in another process may still be lying there, however long ago it left.
     """
-    if sent.state is not OrderState.SUBMITTING or sent.submitting_at is None or not context.reader.tells_order_status:
-        return False
-    return context.alone or context.clock() - sent.submitting_at > LOST_AFTER
+    return sent.state is OrderState.SUBMITTING and context.alone and context.reader.tells_order_status

@@ -5,13 +5,15 @@ The keys of `RunRecord` are promised to scripts (docs/run-record.schema.json); k
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from config.rules import ticker
 from portfolio.drift import DriftTable
-from portfolio.models import DataCheck, Fact, OrderRecord, TradePlan, Utc, Verdict
+from portfolio.models import DataCheck, Fact, OrderRecord, OrderTerms, TradePlan, Utc, Verdict
 
 
 class Outcome(StrEnum):
@@ -48,17 +50,24 @@ class Failure(Fact):
 class Approval(Fact):
     """The answer to the orders the guard let through; `only` are the symbols it is about, empty for all.
 
-    `expired` says that nobody answered in time.
+    `expired` says that nobody answered in time. `seen` names what the person was shown, see the function of that name.
     """
 
     granted: bool
     why: str = ""
     only: tuple[str, ...] = ()
     expired: bool = False
+    seen: str = ""
 
     def covers(self, symbol: str) -> bool:
         """Whether orders in `symbol` may be sent."""
         return self.granted and (not self.only or ticker(symbol) in {ticker(wanted) for wanted in self.only})
+
+
+def seen(orders: Iterable[OrderTerms], warnings: Iterable[str]) -> str:
+    """A hash of the orders and warnings that a person is shown."""
+    parts = [*(order.model_dump_json() for order in orders), *warnings]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 class Lesson(Fact):

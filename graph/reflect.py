@@ -16,7 +16,7 @@ from langgraph.runtime import Runtime
 from brokers.errors import BrokerError
 from config.settings import Settings
 from graph.memory import remember
-from graph.record import Lesson, Reflection
+from graph.record import Lesson, Outcome, Reflection
 from graph.sense import read_snapshot
 from graph.state import Context, State
 from portfolio.costs import to_cents
@@ -121,10 +121,17 @@ def _lessons(state: State, before: dict[str, float], after: dict[str, float]) ->
         if not verdict.passed:
             rules = ", ".join(check.rule for check in verdict.failures)
             lessons.append(f"The guard refused {verdict.side} {verdict.quantity} {verdict.symbol} on {rules}.")
+    approval = state.get("approval")
+    if approval and not approval.granted:
+        lessons.append(f"The orders were not approved: {approval.why or 'no reason given'}.")
     filled = [order for order in orders if order.status is OrderStatus.FILLED]
     if orders:
         lessons.append(f"Filled {len(filled)} of {len(orders)} orders.")
-        lessons.extend(f"{order.symbol}: {order.message}" for order in orders if order not in filled and order.message)
+        lessons.extend(
+            f"{order.symbol}: {order.message.removeprefix(f'{order.symbol}: ')}"
+            for order in orders
+            if order not in filled and order.message
+        )
         then, now = ({name: drift[name] for name in before.keys() & after.keys()} for drift in (before, after))
         lessons.append(f"Total drift went from {_total(then):.1f} to {_total(now):.1f} points.")
     return tuple(lessons)
@@ -137,10 +144,10 @@ def _next_actions(state: State, after: dict[str, float], settings: Settings) -> 
 def _obstacle(state: State) -> str | None:
     """What a person has to do, or wait for, before the next run can help."""
     snapshot = state.get("snapshot")
+    if "halted" in state or ("failure" in state and state["failure"].outcome is Outcome.HALTED):
+        return "Run again after `smart-agent resume`."
     if "failure" in state:
         return "Mend what the message names, then run again."
-    if "halted" in state:
-        return "Run again after `smart-agent resume`."
     if snapshot and not snapshot.session.is_open:
         return f"Run again after {snapshot.session.opens_at:%Y-%m-%d %H:%M} UTC, when the market opens."
     unknown = [order.symbol for order in state.get("orders", ()) if order.status.is_unresolved]

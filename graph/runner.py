@@ -15,9 +15,9 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, StateSnapshot
 
-from graph.journal import Answer, JournalError
+from graph.journal import Answer, Halted, JournalError
 from graph.outcome import outcome_of
-from graph.record import Approval, PositionLine, RunRecord, SnapshotLine, Timings, Usage
+from graph.record import Approval, PositionLine, RunRecord, SnapshotLine, Timings, Usage, seen
 from graph.state import Context, State
 from graph.wiring import Graph
 from portfolio.drift import drift_table
@@ -84,27 +84,35 @@ class Run:
     def start(self) -> AsyncIterator[Event]:
         return self._events({"run_id": self.run_id, "started_at": self.context.clock()})
 
-    def resume(self, answer: Approval) -> AsyncIterator[Event]:
+    async def resume(self, answer: Approval) -> AsyncIterator[Event]:
         """Go on after `ApprovalWanted` with a person's answer, in this process or a later one.
 
         The question is closed before anything else happens, so that no answer counts twice; one that comes too late
-        counts as a refusal.
+        counts as a refusal. It stays open where a yes could not be acted on: no broker there, or trading is halted.
 
         Raises:
             NotWaiting: the run asks for nothing, or no longer.
+            BrokerError: the broker cannot be reached.
+            Halted: trading is halted.
         """
         now, questions = self.context.clock(), self.context.journal.questions
         question = next((question for question in questions.open() if question.run_id == self.run_id), None)
         if question and now >= question.expires_at:
-            answer = Approval(
-                granted=False, expired=True, why=f"it expired at {question.expires_at:%Y-%m-%d %H:%M} UTC"
-            )
+            why = f"nobody answered by {question.expires_at:%Y-%m-%d %H:%M} UTC"
+            answer = Approval(granted=False, expired=True, why=why)
+        if question and answer.granted:
+            halt = self.context.journal.halts.current()
+            if halt:
+                raise Halted(f"Trading is halted: {halt.why}. Run {self.run_id} waits on; nothing was sent.")
+            await self.context.reader.accounts()
+            answer = answer.model_copy(update={"seen": seen(question.orders, question.warnings)})
         kind = Answer.EXPIRED if answer.expired else Answer.APPROVED if answer.granted else Answer.REJECTED
         if question is None or not questions.answer(self.run_id, kind, answer.why, now):
             told = questions.answer_to(self.run_id)
-            why = f"it was {told[0]} ({told[1]})" if told else "it asked for no approval"
-            raise NotWaiting(f"Run {self.run_id} does not wait for an answer: {why}. Nothing was sent.")
-        return self._events(Command(resume=answer.model_dump()))
+            why = f"its question is closed: {told[0]} ({told[1]})" if told else "it asked for no approval"
+            raise NotWaiting(f"Run {self.run_id} does not wait for an answer: {why}. Nothing more was sent.")
+        async for event in self._events(Command(resume=answer.model_dump())):
+            yield event
 
     async def _events(self, graph_input: State | Command[Any]) -> AsyncIterator[Event]:
         self.waiting = False

@@ -7,6 +7,7 @@ fact the whole run stands on, missing or contradictory, makes the data unfit and
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ from langgraph.runtime import Runtime
 
 from brokers.errors import Terminal
 from config.settings import Settings
-from graph.journal import trading_day
+from graph.journal import JournalledOrder, trading_day
 from graph.reconcile import close_earlier_plans, settle_earlier_orders
 from graph.state import Context, State
 from portfolio.limits.standing import Standing, standing_of
@@ -36,14 +37,38 @@ async def sense(state: State, runtime: Runtime[Context]) -> State:
     close_earlier_plans(account.account_id, state["run_id"], context)
     await settle_earlier_orders(account.account_id, context)
     runtime.stream_writer("reading the account and its market")
-    snapshot = await read_snapshot(account, context.reader, context.settings)
-    snapshot = _clock_checked(snapshot, context.journal.orders.last_sent_at(account.account_id))
-    if snapshot.fit_to_trade:
-        today, value = trading_day(snapshot.as_of), snapshot.summary.net_liquidation
-        context.journal.runs.see_day(account.account_id, today, value)
+    snapshot = await observe(account, context)
     day = context.trading_day(snapshot)
     sensed: State = {"snapshot": snapshot, "unresolved": day.unresolved}
     return sensed if day.halted is None else {**sensed, "halted": day.halted}
+
+
+async def observe(account: Account, context: Context) -> PortfolioSnapshot:
+    """The account and its market now, held against what the journal knows, and the day's value kept there."""
+    snapshot = await read_snapshot(account, context.reader, context.settings)
+    orders = context.journal.orders
+    snapshot = _clock_checked(snapshot, orders.last_sent_at(account.account_id))
+    today = trading_day(snapshot.as_of)
+    shown = _fills_are_shown(snapshot, orders.filled_on(account.account_id, today))
+    snapshot = snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, shown)})
+    if snapshot.fit_to_trade:
+        context.journal.runs.see_day(account.account_id, today, snapshot.summary.net_liquidation)
+    return snapshot
+
+
+def _fills_are_shown(snapshot: PortfolioSnapshot, filled: Iterable[JournalledOrder]) -> DataCheck:
+    """Positions that stand as they did before our last fill of today are old; trading on them would do it again."""
+    late = []
+    for order in {one.symbol: one for one in filled}.values():
+        done = order.record.filled_quantity if order.record else 0
+        terms = order.approved.terms if order.approved else None
+        held = sum((row.quantity for row in snapshot.positions if terms and row.conid == terms.conid), Decimal(0))
+        if done and held == order.held_before:
+            late.append(f"{order.side} {done:f} {order.symbol}")
+    why = (
+        f"the positions do not show yet what was traded today: {', '.join(late)}" if late else "today's fills are shown"
+    )
+    return DataCheck(name="fills_are_shown", passed=not late, required=True, why=why)
 
 
 def _clock_checked(snapshot: PortfolioSnapshot, last_order: datetime | None) -> PortfolioSnapshot:

@@ -105,15 +105,17 @@ async def shares_since(sent: JournalledOrder, context: Context) -> Decimal:
     return traded
 
 
-async def nothing_beside(sent: JournalledOrder, context: Context) -> None:
+async def nothing_beside(sent: JournalledOrder, context: Context) -> Decimal:
     """Hold what the broker shows to what was ordered, once the order is at its end or given up.
+
+    Gives the shares that changed hands in the order's direction.
 
     Raises:
         MoreThanOrdered: more shares changed hands, or another order of the same terms works; trading is halted.
     """
-    await shares_since(sent, context)
+    traded = await shares_since(sent, context)
     if context.reader.tells_order_status:
-        return  # such a server takes an order once under its client order id
+        return traded  # such a server takes an order once under its client order id
     terms, order_id = terms_of(sent), sent.record.broker_order_id if sent.record else None
     wanted = (terms.conid, terms.side, Decimal(terms.quantity), terms.limit_price)
     same = [
@@ -127,6 +129,7 @@ async def nothing_beside(sent: JournalledOrder, context: Context) -> None:
             f"lists the same as order {', '.join(same)} too",
             context,
         )
+    return traded
 
 
 def _halt(why: str, context: Context) -> NoReturn:
@@ -201,13 +204,18 @@ def not_sent(order: OrderTerms, why: str) -> OrderRecord:
 
 
 def settled_by_a_person(sent: JournalledOrder, *, filled: bool) -> OrderRecord:
-    """The order as a person says it ended; the limit stands in for a price that was not told."""
-    terms = terms_of(sent)
+    """The order as a person says it ended; the limit stands in for a price that was not told.
+
+    What is known to have filled stays filled, whatever the person says of the rest.
+    """
+    terms, known = terms_of(sent), sent.record
+    if not filled and known and known.filled_quantity:
+        why = f"a person says that no more of it was filled than {known.filled_quantity:f}"
+        return known.model_copy(update={"status": OrderStatus.CANCELLED, "message": why})
     if not filled:
         return not_sent(terms, "a person says that it was not sent")
-    record = _without_books(
-        terms, OrderStatus.FILLED, "a person says that it was filled; its limit is given as the price"
-    )
+    why = "a person says that it was filled; its limit is given as the price"
+    record = _without_books(terms, OrderStatus.FILLED, why, known.broker_order_id if known else None)
     return record.model_copy(update={"filled_quantity": Decimal(terms.quantity), "average_price": terms.limit_price})
 
 

@@ -17,7 +17,7 @@ from langgraph.runtime import Runtime
 from brokers.errors import BrokerError
 from graph.journal import Question
 from graph.record import Approval
-from graph.sense import read_snapshot
+from graph.sense import observe
 from graph.state import Context, State
 from portfolio.limits import Batch, evidence_of, judge, sales_first
 from portfolio.models import (
@@ -60,8 +60,12 @@ async def guard(state: State, runtime: Runtime[Context]) -> State:
         context.journal.orders.plan(run_id, snapshot.account.account_id, wanted, context.clock())
     else:
         wanted = _granted(wanted, approval, state["asked"], context)
-        # A person may have taken hours to answer: nothing is sent on prices and balances from before the question.
-        snapshot = await read_snapshot(snapshot.account, context.reader, context.settings)
+        if not wanted:
+            return {"approved": ()}
+        # The process may be another one, and a person may have taken hours to answer: nothing is sent on prices and
+        # balances from before the question, nor beside another run.
+        context.claim(snapshot.account.account_id)
+        snapshot = await observe(snapshot.account, context)
     batch = Batch(
         snapshot,
         context.settings,
@@ -162,7 +166,9 @@ def _granted(
     answered = [(client_order_id, trade) for client_order_id, trade in wanted if client_order_id in shown]
     for client_order_id, trade in answered:
         if not approval.covers(trade.symbol):
-            why = f"not approved ({approval.why or 'no reason given'})"
+            why = (
+                "left out of the approval" if approval.granted else f"not approved: {approval.why or 'no reason given'}"
+            )
             context.journal.orders.withdraw(client_order_id, why, context.clock())
     return [(client_order_id, trade) for client_order_id, trade in answered if approval.covers(trade.symbol)]
 

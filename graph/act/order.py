@@ -20,10 +20,10 @@ from langgraph.runtime import Runtime
 from brokers.errors import BrokerError, OutcomeUnknown, Terminal
 from graph.act.guard import judge_trade, keep
 from graph.failure import MoreThanOrdered, describe
-from graph.journal import JournalError
+from graph.journal import ApprovalVoid, Halted, JournalError, JournalledOrder
 from graph.record import Failure
-from graph.sense import read_snapshot
-from graph.sightings import not_sent, nothing_beside, record_of, submitted, unknown, what_became_of
+from graph.sense import observe
+from graph.sightings import not_sent, nothing_beside, record_of, submitted, terms_of, unknown, what_became_of
 from graph.state import Context, State
 from portfolio.costs import CENT
 from portfolio.limits import Batch, affordable, discretionary_value
@@ -41,6 +41,8 @@ from portfolio.models import (
 from portfolio.pricing import limit_price_of
 
 LOOK_SECONDS = 0.25
+LOOKS = 20
+"""How often the broker's books are looked at while they catch up with what is known."""
 NOT_SHOWN = "the broker's books do not show it"
 
 
@@ -85,7 +87,8 @@ class _Sending:
         if fitting is None:
             return self.records[-1]
         record = await self._send(fitting)
-        if record.status is not OrderStatus.CANCELLED or record.unfilled < 1 or self.context.stopping():
+        is_open_end = record.status is OrderStatus.CANCELLED and record.unfilled >= 1 and record.broker_order_id
+        if not is_open_end or self.context.stopping():
             return record
         again = await self._repriced(fitting.terms, record)
         return record if again is None else await self._send(again)
@@ -96,9 +99,7 @@ class _Sending:
         """The order as it may be sent now, smaller or judged anew where it must be; None where it may not."""
         terms, quantity = approved.terms, approved.terms.quantity
         if terms.side is Side.BUY:
-            snapshot = self.state["snapshot"]
-            day = self.context.trading_day(snapshot)
-            quantity = affordable(terms, snapshot, self.context.settings, day, self.records)
+            quantity = await self._affordable(terms)
             if quantity < terms.quantity and quantity * terms.limit_price < self._least_worth_sending:
                 self._give_up(terms, "the sales before it brought too little cash")
                 return None
@@ -106,6 +107,29 @@ class _Sending:
             return approved
         why = "as far as the cash goes" if quantity < terms.quantity else "its approval grew old"
         return await self._judged_again(terms, quantity, why, terms.client_order_id, await self._look_around())
+
+    async def _affordable(self, terms: OrderTerms) -> int:
+        """Shares that can be paid by what our fills left, and by what the broker shows now, whichever is less.
+
+        The broker is given a moment to book the fills.
+        """
+        context, before = self.context, self.state["snapshot"]
+        day = context.trading_day(before)
+        by_fills = affordable(terms, before, context.settings, day, self.records)
+        by_books = 0
+        for _ in range(LOOKS):
+            now = before.model_copy(
+                update={
+                    "open_orders": await context.reader.open_orders(terms.account_id),
+                    "summary": await context.reader.summary(terms.account_id),
+                    "positions": await context.reader.positions(terms.account_id),
+                }
+            )
+            by_books = affordable(terms, now, context.settings, day, ())
+            if by_books >= by_fills:
+                break
+            await context.pause(LOOK_SECONDS)
+        return min(by_fills, by_books)
 
     @property
     def _least_worth_sending(self) -> Decimal:
@@ -123,9 +147,7 @@ class _Sending:
             return None
         left, client_order_id = int(record.unfilled), f"{terms.client_order_id}-again"
         if terms.side is Side.BUY:
-            day = self.context.trading_day(self.state["snapshot"])
-            wanted = terms.model_copy(update={"quantity": left, "limit_price": limit})
-            left = affordable(wanted, self.state["snapshot"], self.context.settings, day, self.records)
+            left = await self._affordable(terms.model_copy(update={"quantity": left, "limit_price": limit}))
         if left < 1:
             return None
         trade = _trade(terms, left, f"the market moved away from {terms.limit_price}")
@@ -135,7 +157,7 @@ class _Sending:
         return await self._judged_again(terms, left, trade.reason, client_order_id, snapshot)
 
     async def _look_around(self) -> PortfolioSnapshot:
-        return await read_snapshot(self.state["snapshot"].account, self.context.reader, self.context.settings)
+        return await observe(self.state["snapshot"].account, self.context)
 
     async def _judged_again(
         self, terms: OrderTerms, quantity: int, why: str, client_order_id: str, snapshot: PortfolioSnapshot
@@ -184,12 +206,25 @@ class _Sending:
         await self._prove_account(terms)
         self.runtime.stream_writer(f"sending {terms.side} {terms.quantity} {terms.symbol}")
         record = await self._execute(approved)
-        self.records.append(record)
-        self._settle(record)
         sent = self.context.journal.orders.find(terms.client_order_id)
         if sent and sent.submitting_at:
-            await nothing_beside(sent, self.context)
+            record = await self._borne_out(record, sent)
+        self.records.append(record)
+        self._settle(record)
         return record
+
+    async def _borne_out(self, record: OrderRecord, sent: JournalledOrder) -> OrderRecord:
+        """The record, unless more shares changed hands than it tells: then nobody can tell what became of the order."""
+        try:
+            traded = await nothing_beside(sent, self.context)
+        except (BrokerError, MoreThanOrdered):
+            self.records.append(record)  # the run ends here, and its record must show the order
+            self._settle(record)
+            raise
+        if record.status.is_unresolved or traded <= record.filled_quantity:
+            return record
+        told = f"the broker tells of {record.filled_quantity:f} shares filled, and {traded:f} changed hands"
+        return unknown(terms_of(sent), f"{record.symbol}: {told}", record.broker_order_id)
 
     async def _prove_account(self, terms: OrderTerms) -> None:
         """The session may have changed hands since sense: the account must still be the one the guard judged.
@@ -214,6 +249,10 @@ class _Sending:
             doubt = str(error)  # the broker's books may still tell
         except BrokerError as error:
             return not_sent(terms, str(error))
+        except (Halted, ApprovalVoid) as error:
+            self.records.append(not_sent(terms, str(error)))
+            self.context.journal.orders.withdraw(terms.client_order_id, str(error), self.context.clock())
+            raise
         try:
             if order_id:
                 self._settle(submitted(terms, order_id))
@@ -241,10 +280,24 @@ class _Sending:
             if order_id := known.order_id if known else order_id:
                 with suppress(BrokerError):  # whatever the answer, the books tell
                     await context.desk.cancel(terms.account_id, order_id)
-            known = await self._books(terms)
+            known = await self._ended(terms)
         if known is None:
             raise Terminal(NOT_SHOWN)
-        return record_of(terms, known)
+        record = record_of(terms, known)
+        if record.status is OrderStatus.CANCELLED and not record.message:
+            why = f"not filled within {context.settings.fill_timeout_seconds} s; what was left is cancelled"
+            return record.model_copy(update={"message": why})
+        return record
+
+    async def _ended(self, terms: OrderTerms) -> BrokerOrder | None:
+        """The order once its cancellation is in the books, or as they show it when they take too long."""
+        known = await self._books(terms)
+        for _ in range(LOOKS):
+            if known and not known.status.is_working:
+                break
+            await self.context.pause(LOOK_SECONDS)
+            known = await self._books(terms)
+        return known
 
     async def _books(self, terms: OrderTerms) -> BrokerOrder | None:
         """The order as the books show it; None where they do not, at a server whose books may leave it out."""

@@ -161,9 +161,12 @@ class Orders:
     # --- afterwards ---------------------------------------------------------------------------------------------
 
     def settle(self, record: OrderRecord, now: datetime) -> None:
-        """Write down what is now known of an order that was about to be sent."""
+        """Write down what is now known of an order that was about to be sent; the same once more changes nothing."""
         filled = f"{record.filled_quantity:f} of {record.quantity} filled"
         with self._database.change() as connection:
+            row = _row(connection, record.client_order_id)
+            if row is not None and row["record"] == record.model_dump_json():
+                return
             _change(
                 connection,
                 record.client_order_id,
@@ -178,7 +181,7 @@ class Orders:
     def find(self, client_order_id: str) -> JournalledOrder | None:
         with self._database.change() as connection:
             row = _row(connection, client_order_id)
-        return None if row is None else _read(row)
+            return None if row is None else _read(row)
 
     def of_run(self, run_id: str) -> tuple[JournalledOrder, ...]:
         return self._select(ORDERS.c.run_id == run_id)
@@ -187,6 +190,11 @@ class Orders:
         """Orders that may have reached the broker and may still trade, oldest first."""
         of_account = () if account_id is None else (ORDERS.c.account_id == account_id,)
         return self._select(ORDERS.c.state.in_(UNSETTLED), *of_account)
+
+    def filled_on(self, account_id: str, day: date) -> tuple[JournalledOrder, ...]:
+        """Orders of that day of which anything has filled, as far as is known, in the order they were sent."""
+        sent = self._select(ORDERS.c.account_id == account_id, ORDERS.c.trading_day == day)
+        return tuple(order for order in sent if order.record and order.record.filled_quantity > 0)
 
     def unsent(self, account_id: str) -> tuple[JournalledOrder, ...]:
         """Orders that were planned or approved, and neither sent nor given up."""
@@ -207,7 +215,7 @@ class Orders:
         query = select(VERDICTS.c.verdict).where(VERDICTS.c.client_order_id == client_order_id)
         with self._database.change() as connection:
             texts = connection.scalars(query.order_by(VERDICTS.c.number)).all()
-        return tuple(map(Verdict.model_validate_json, texts))
+            return tuple(map(Verdict.model_validate_json, texts))
 
     def last_sent_at(self, account_id: str) -> datetime | None:
         """By the broker's clock; None before the first order."""

@@ -39,7 +39,7 @@ class Questions:
         self._database = database
 
     def ask(self, question: Question) -> None:
-        """Keep the question; the same run's earlier one is replaced, as its orders are priced anew."""
+        """Keep the question. One that was answered stays as it is: the answer was to what was shown then."""
         row = {
             "run_id": question.run_id,
             "account_id": question.account_id,
@@ -49,7 +49,9 @@ class Questions:
             "answer": None,
         }
         with self._database.change() as connection:
-            put(connection, QUESTIONS, row)
+            query = select(QUESTIONS.c.answer).where(QUESTIONS.c.run_id == question.run_id)
+            if connection.execute(query).scalar_one_or_none() is None:
+                put(connection, QUESTIONS, row)
 
     def answer(self, run_id: str, answer: Answer, why: str, now: datetime) -> bool:
         """Keep the answer; whether the question was still open."""

@@ -30,7 +30,7 @@ class Runs:
     def find(self, run_id: str) -> RunRecord | None:
         with self._database.change() as connection:
             text = connection.execute(select(RUNS.c.record).where(RUNS.c.run_id == run_id)).scalar_one_or_none()
-        return None if text is None else RunRecord.model_validate_json(text)
+            return None if text is None else RunRecord.model_validate_json(text)
 
     def see_day(self, account_id: str, day: date, net_liquidation: Decimal) -> None:
         """Keep the day's first net liquidation, in USD, and the lowest that a run has seen."""

@@ -26,6 +26,7 @@ def _parts(case: Case) -> Iterator[str]:
     facts: tuple[Fact | None, ...] = (case.trade, case.snapshot, case.day, case.what_if)
     for fact in facts:
         yield "none" if fact is None else fact.model_dump_json()
+    yield from sorted(case.accepted_warnings)
     for orders in (case.batch, case.shown or ()):
         yield str(len(orders))
         for order in orders:

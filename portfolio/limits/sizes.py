@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from portfolio.exposure import ZERO, cash_change, contracts_held, cost_of, free_cash, held_value
+from portfolio.costs import commission
+from portfolio.exposure import ZERO, cash_change, contracts_held, free_cash, held_value
 from portfolio.limits.case import NO_VALUE, Case, answer, exempt, not_evaluated, shown
 from portfolio.models import Check, Side
 from portfolio.percent import exact, in_percent
@@ -82,7 +83,8 @@ def min_cash(case: Case) -> Check:
     free = free_cash(case.snapshot, case.day.unresolved)
     if free is None:
         return not_evaluated("min_cash", limit, "%", "an open purchase or a short position has no price")
-    free -= cost_of(Decimal(case.trade.quantity), case.limit_price)
+    ours, theirs = commission(Decimal(case.trade.quantity), case.limit_price), case.what_if and case.what_if.commission
+    free -= case.value + max(ours, theirs or ZERO)
     free += sum((cash_change(order) for order in case.batch), ZERO)
     left = in_percent(free, case.net_liquidation)
     why = f"cash would fall to {shown(left, limit)} % of the portfolio"

@@ -128,6 +128,7 @@ def test_a_key_in_the_environment_reaches_no_file_and_no_screen(home: Home) -> N
         assert file.is_dir() or b"sk-do-not-tell" not in file.read_bytes(), file
 
 
+@pytest.mark.slow
 def test_sim_reset_opens_a_new_account_to_which_nothing_old_is_held(home: Home) -> None:
     """Its lessons, its cooldowns and its count of the day's orders belong to the old one."""
     first = record_of(home, "--as-of", DAY)

@@ -82,7 +82,7 @@ def test_what_waits_is_listed_approved_in_another_process_and_explained(home: Ho
     assert [order["symbol"] for order in record["orders"]] == [order["symbol"] for order in question["orders"]]
     assert smart_agent("pending", "--home", home.root).stdout == "Nothing waits for approval.\n"
     again = smart_agent("approve", question["run_id"], "--home", home.root)
-    assert (again.returncode, "it was approved" in again.stderr) == (2, True)
+    assert (again.returncode, "its question is closed: approved" in again.stderr) == (2, True)
 
     order_id = record["orders"][0]["client_order_id"]
     facts = json.loads(smart_agent("explain", order_id, "--home", home.root, "--json").stdout)
@@ -100,6 +100,7 @@ def test_what_waits_is_listed_approved_in_another_process_and_explained(home: Ho
     assert page.count("FILLED") >= len(record["orders"])
 
 
+@pytest.mark.slow
 def test_a_rejected_run_sends_nothing_and_a_part_of_one_sends_that_part(home: Home) -> None:
     question = waiting(home)
     done = smart_agent("reject", question["run_id"], "--home", home.root, "--why", "not now", "--json")
@@ -197,7 +198,7 @@ def test_an_emergency_stop_cancels_the_order_of_a_run_that_is_under_way(home: Ho
         done = smart_agent("emergency-stop", "--home", home.root, "--as-of", DAY)
         stdout, _ = process.communicate(timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "it is CANCELLED after the cancellation" in done.stdout
+    assert "it is CANCELLED now" in done.stdout
     assert process.returncode == 6
     first, *rest = json.loads(stdout)["orders"]
     assert (first["status"], first["filled_quantity"]) == ("CANCELLED", "0")

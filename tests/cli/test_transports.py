@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from config.home import Home
 
 SMART_AGENT = Path(sys.executable).with_name("smart-agent")
@@ -78,6 +80,7 @@ def wait_for_port(server: subprocess.Popen[str], port: int) -> None:
     raise AssertionError(f"the server ended: {server.stderr.read() if server.stderr else ''}")
 
 
+@pytest.mark.slow
 def test_memory_stdio_and_http_give_the_same_record(tmp_path: Path) -> None:
     homes = {name: Home(tmp_path / name) for name in ("memory", "stdio", "http", "stdio-server", "http-server")}
     for home in homes.values():

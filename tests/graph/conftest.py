@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from brokers.protocol import Broker
-from cli.wiring import Market, Start, run_over, simulated_broker
+from cli.wiring import Market, Start, Timing, run_over, simulated_broker, utc_now
 from config.home import Home
 from config.load import load_settings
 from config.settings import Settings
@@ -28,6 +29,18 @@ def settings_with(**changes: Any) -> Settings:
     return load_settings(file=None, environ={}, overrides=changes)
 
 
+def hurried() -> Timing:
+    """Time that passes as always, and faster where a run waits."""
+    ahead = timedelta(0)
+
+    async def pause(seconds: float) -> None:
+        nonlocal ahead
+        ahead += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+    return Timing(clock=lambda: utc_now() + ahead, pause=pause)
+
+
 @asynccontextmanager
 async def opened(
     home: Home, settings: Settings, day: date, faulty: Faulty | None = None, start: Start | None = None
@@ -35,7 +48,7 @@ async def opened(
     simulated = simulated_broker(home, Market(as_of=day))
     broker: Broker = faulty(simulated) if faulty else simulated
     try:
-        async with run_over(build_server(broker), settings, home, start) as run:
+        async with run_over(build_server(broker), settings, home, start or Start(timing=hurried())) as run:
             yield run
     finally:
         await broker.close()

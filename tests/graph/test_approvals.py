@@ -9,13 +9,15 @@ from decimal import Decimal
 
 import pytest
 
+from brokers.errors import Unreachable
 from brokers.protocol import Broker, OrderRequest
 from cli.wiring import Start
 from config.home import Home
-from graph.journal import Answer, OrderState
+from graph.failure import AccountBusy
+from graph.journal import Answer, Halted, OrderState
 from graph.record import Approval, Outcome, RunRecord
 from graph.runner import NotWaiting
-from portfolio.models import BrokerOrder, OrderStatus, Quote, Side, WhatIf
+from portfolio.models import Account, AccountSummary, BrokerOrder, OrderStatus, Quote, Side, WhatIf
 from tests.graph.conftest import TRADING_DAY, Faulty, RunOnce, drain, opened, settings_with
 from tests.permits import journal_in
 from tests.simulators.delegating_broker import DelegatingBroker
@@ -81,7 +83,7 @@ async def test_only_the_symbols_a_person_names_are_traded(run_once: RunOnce, hom
 async def test_an_answer_counts_once(run_once: RunOnce, home: Home) -> None:
     asked = await waiting(run_once)
     await answered(home, asked.run_id)
-    with pytest.raises(NotWaiting, match="it was approved"):
+    with pytest.raises(NotWaiting, match="its question is closed: approved"):
         await answered(home, asked.run_id)
 
 
@@ -90,7 +92,7 @@ async def test_an_approval_that_comes_too_late_sends_nothing(run_once: RunOnce, 
     record = await answered(home, asked.run_id, later=timedelta(minutes=31))
     assert record.outcome is Outcome.EXPIRED
     assert record.orders == ()
-    with pytest.raises(NotWaiting, match="it was expired"):
+    with pytest.raises(NotWaiting, match="its question is closed: expired"):
         await answered(home, asked.run_id)
 
 
@@ -191,13 +193,77 @@ async def test_who_is_asked_when(run_once: RunOnce, wanted: str, *, asks: bool) 
     assert (record.outcome is Outcome.WAITING_FOR_APPROVAL) is asks
 
 
-async def test_an_approved_run_does_not_trade_into_a_halt(run_once: RunOnce, home: Home) -> None:
+async def test_an_approval_during_a_halt_sends_nothing_and_leaves_the_question_open(
+    run_once: RunOnce, home: Home
+) -> None:
     asked = await waiting(run_once)
     with journal_in(home.root) as journal:
         journal.halts.halt("a test", datetime.now(UTC))
+    with pytest.raises(Halted, match="waits on; nothing was sent"):
+        await answered(home, asked.run_id)
+    with journal_in(home.root) as journal:
+        journal.halts.resume("the test goes on", datetime.now(UTC))
+    assert (await answered(home, asked.run_id)).outcome is Outcome.TRADED
+
+
+async def test_an_approval_that_finds_no_broker_leaves_the_question_open(run_once: RunOnce, home: Home) -> None:
+    class Down(DelegatingBroker):
+        async def accounts(self) -> list[Account]:
+            raise Unreachable("the gateway is not logged in")
+
+    asked = await waiting(run_once)
+    with pytest.raises(Unreachable):
+        await answered(home, asked.run_id, faulty=Down)
+    assert (await answered(home, asked.run_id)).outcome is Outcome.TRADED
+
+
+async def test_a_rejection_needs_neither_a_broker_nor_a_market(run_once: RunOnce, home: Home) -> None:
+    class Down(DelegatingBroker):
+        async def summary(self, account_id: str) -> AccountSummary:  # noqa: ARG002
+            raise Unreachable("the gateway is not logged in")
+
+    asked = await waiting(run_once)
+    with journal_in(home.root) as journal:
+        journal.halts.halt("a test", datetime.now(UTC))
+    record = await answered(home, asked.run_id, Approval(granted=False, why="no"), faulty=Down)
+    assert record.outcome is Outcome.DECLINED
+    assert record.reflection is not None
+    assert record.reflection.lessons_learned == ("The orders were not approved: no.",)
+
+
+async def test_an_answer_is_to_what_was_shown_and_to_nothing_else(run_once: RunOnce, home: Home) -> None:
+    """A run that died between its question and its checkpoint asks anew, and an old answer must not fit that."""
+    asked = await waiting(run_once)
+    with journal_in(home.root) as journal:
+        (question,) = journal.questions.open()
+        journal.questions.ask(question.model_copy(update={"orders": question.orders[:1]}))
     record = await answered(home, asked.run_id)
+    assert record.outcome is Outcome.DECLINED
+    assert "changed after they were shown" in record.message
     assert record.orders == ()
-    assert record.outcome is Outcome.HALTED
+
+
+async def test_an_answered_question_is_not_asked_again(run_once: RunOnce, home: Home) -> None:
+    asked = await waiting(run_once)
+    with journal_in(home.root) as journal:
+        (question,) = journal.questions.open()
+        assert journal.questions.answer(asked.run_id, Answer.REJECTED, "no", datetime.now(UTC))
+        journal.questions.ask(question)
+        assert journal.questions.open() == ()
+
+
+async def test_an_approval_elsewhere_does_not_trade_beside_another_run(run_once: RunOnce, home: Home) -> None:
+    def busy(_account_id: str) -> None:
+        raise AccountBusy("another run is at work on this account")
+
+    asked = await waiting(run_once)
+    settings = settings_with(require_approval="always")
+    async with opened(home, settings, TRADING_DAY, None, Start(run_id=asked.run_id)) as run:
+        run.context = replace(run.context, claim=busy)
+        await drain(run.resume(YES))
+        record = await run.record()
+    assert record.outcome is Outcome.FAILED
+    assert record.orders == ()
 
 
 async def test_on_another_day_an_old_approval_finds_its_session_over(run_once: RunOnce, home: Home) -> None:

@@ -279,19 +279,19 @@ def test_an_order_that_a_surviving_server_took_is_found_though_the_agent_died(re
     assert files.orders[taken.client_order_id or ""].state is OrderState.FILLED
 
 
-def test_an_order_that_never_left_blocks_its_symbol_for_a_minute_and_is_settled_then(remote: Account) -> None:
+def test_an_order_that_never_left_is_unknown_however_long_ago_and_settled_the_next_day(remote: Account) -> None:
+    """A server in another process may still have the request before it; a minute, or an hour, proves nothing."""
     remote.serve()
     remote.die("after SUBMITTING")
-    assert remote.do().code == ExitCode.ORDER_UNKNOWN
+    assert remote.do(minutes_ahead=90).code == ExitCode.ORDER_UNKNOWN
     files = remote.agree(unknown=1)
-    (lost,) = files.in_state(OrderState.SUBMITTING)
+    (lost,) = files.in_state(OrderState.UNKNOWN)
     assert files.runs[-1].outcome is Outcome.ORDER_UNKNOWN
     assert lost.symbol not in {order.symbol for order in files.runs[-1].orders}
-    files = remote.recover(minutes_ahead=2)
-    settled = files.orders[lost.client_order_id]
-    assert settled.state is OrderState.CANCELLED
-    assert settled.record is not None
-    assert "never saw this order" in (settled.record.message or "")
+    remote.next_day()
+    remote.serve()
+    files = remote.recover()
+    assert files.orders[lost.client_order_id].state is OrderState.CANCELLED
 
 
 @pytest.mark.slow

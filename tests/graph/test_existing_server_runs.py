@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from brokers.errors import Terminal
 from cli.exit_codes import ExitCode, exit_code
 from cli.main import app
-from cli.wiring import Market, Start, Timing, open_journal, run_over, simulated_broker
+from cli.wiring import Market, Start, Timing, run_over, simulated_broker
 from config.home import Home
 from config.settings import Settings
 from graph.emergency import Cancelled, cancel_open_orders
@@ -23,6 +23,7 @@ from graph.journal import JournalledOrder, OrderState
 from graph.record import Outcome, RunRecord
 from portfolio.models import BrokerOrder, Execution, OrderStatus, Side
 from tests.graph.conftest import TRADING_DAY, Faulty, drain, settings_with
+from tests.permits import journal_in
 from tests.simulators.client_portal_server import CancelCall, ClientPortalServer, Fault, PlaceCall
 from tests.simulators.slow_broker import SlowBroker
 
@@ -109,9 +110,8 @@ class Theirs:
         return ran
 
     def state_of(self, client_order_id: str) -> OrderState:
-        journal = open_journal(settings_with(), self.home)
-        order = journal.orders.find(client_order_id)
-        journal.close()
+        with journal_in(self.home.root) as journal:
+            order = journal.orders.find(client_order_id)
         assert order is not None
         return order.state
 

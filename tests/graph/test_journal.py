@@ -92,7 +92,7 @@ def test_nothing_comes_back_from_an_end_nor_goes_back_before_it_was_sent() -> No
 def test_an_order_at_its_end_stays_as_it_is(journal: Journal, end: OrderStatus) -> None:
     journal.orders.burn(permit(journal, TERMS), now())
     journal.orders.settle(record(TERMS, end, 5 if end is OrderStatus.FILLED else 0), now())
-    for status in OrderStatus:
+    for status in set(OrderStatus) - {end}:
         with pytest.raises(JournalError, match=f"an order that is {end} cannot become"):
             journal.orders.settle(record(TERMS, status), now())
     with pytest.raises(JournalError, match="cannot become CANCELLED"):

@@ -14,7 +14,7 @@ from cli.wiring import Start
 from config.home import Home
 from graph.journal import OrderState
 from graph.record import Outcome
-from portfolio.models import BrokerOrder, OrderStatus, Quote, Side
+from portfolio.models import AccountSummary, BrokerOrder, OrderStatus, Position, Quote, Side
 from tests.graph.conftest import TRADING_DAY, RunOnce, drain, opened, settings_with
 from tests.permits import journal_in
 from tests.simulators.delegating_broker import DelegatingBroker
@@ -218,3 +218,89 @@ async def test_each_price_policy_is_what_the_guard_and_the_broker_see(run_once: 
     assert all(verdict.passed for verdict in record.verdicts)
     filled = {order.status for order in record.orders if order.broker_order_id}
     assert filled == ({OrderStatus.FILLED} if policy == "marketable" else {OrderStatus.CANCELLED})
+
+
+class TellsOfNoFill(DelegatingBroker):
+    """The order fills, and its status says that it was cancelled with nothing filled."""
+
+    async def order_status(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+        known = await super().order_status(account_id, client_order_id)
+        nothing = {"status": OrderStatus.CANCELLED, "filled_quantity": Decimal(0), "average_price": None}
+        return known.model_copy(update=nothing) if known else None
+
+
+async def test_an_order_whose_shares_changed_hands_is_not_ordered_again(run_once: RunOnce) -> None:
+    """Books that contradict themselves: believed, the run would buy twice."""
+    record = await run_once(faulty=TellsOfNoFill)
+    assert record.outcome is Outcome.ORDER_UNKNOWN
+    first, *rest = record.orders
+    assert first.status is OrderStatus.UNKNOWN
+    assert "changed hands" in (first.message or "")
+    assert all(order.broker_order_id is None for order in rest)
+
+
+class SpentMeanwhile(DelegatingBroker):
+    """After the first order of the run somebody spends nearly all the cash by hand."""
+
+    placed = 0
+
+    async def place(self, order: OrderRequest) -> BrokerOrder:
+        self.placed += 1
+        return await super().place(order)
+
+    async def summary(self, account_id: str) -> AccountSummary:
+        known = await super().summary(account_id)
+        return known.model_copy(update={"total_cash": Decimal(600)}) if self.placed else known
+
+
+async def test_cash_that_others_spend_meanwhile_is_not_spent_again(run_once: RunOnce) -> None:
+    brokers: list[SpentMeanwhile] = []
+
+    def spent(inner: Broker) -> SpentMeanwhile:
+        brokers.append(SpentMeanwhile(inner))
+        return brokers[-1]
+
+    record = await run_once(faulty=spent)
+    bought = [order for order in record.orders if order.side is Side.BUY]
+    assert bought
+    assert all(order.filled_quantity == 0 for order in bought[1:])
+    assert all("too little cash" in (order.message or "") for order in bought[1:])
+
+
+class FrozenBooks(DelegatingBroker):
+    """Positions and balances stand still, while orders fill: a cache that nobody refreshes."""
+
+    def __init__(self, inner: Broker) -> None:
+        super().__init__(inner)
+        self.held: list[Position] | None = None
+        self.balances: AccountSummary | None = None
+
+    async def positions(self, account_id: str) -> list[Position]:
+        if self.held is None:
+            self.held = await super().positions(account_id)
+        return self.held
+
+    async def summary(self, account_id: str) -> AccountSummary:
+        if self.balances is None:
+            self.balances = await super().summary(account_id)
+        return self.balances
+
+
+async def test_positions_that_do_not_show_todays_fills_are_not_traded_on(home: Home) -> None:
+    """Else each run of the day would do the same again."""
+    frozen: list[FrozenBooks] = []
+
+    def freezing(inner: Broker) -> FrozenBooks:
+        frozen.append(FrozenBooks(inner))
+        frozen[-1].held, frozen[-1].balances = frozen[0].held, frozen[0].balances
+        return frozen[-1]
+
+    records = []
+    for _ in range(2):
+        async with opened(home, settings_with(), TRADING_DAY, freezing) as run:
+            await drain(run.start())
+            records.append(await run.record())
+    assert any(order.filled_quantity for order in records[0].orders)
+    assert records[1].outcome is Outcome.DATA_UNFIT
+    assert "do not show yet what was traded today" in records[1].message
+    assert records[1].orders == ()
