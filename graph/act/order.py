@@ -281,13 +281,12 @@ class _Sending:
                 with suppress(BrokerError):  # whatever the answer, the books tell
                     await context.desk.cancel(terms.account_id, order_id)
             known = await self._ended(terms)
+            if known and known.status is OrderStatus.CANCELLED and not known.message:
+                why = f"not filled within {context.settings.fill_timeout_seconds} s; what was left is cancelled"
+                known = known.model_copy(update={"message": why})
         if known is None:
             raise Terminal(NOT_SHOWN)
-        record = record_of(terms, known)
-        if record.status is OrderStatus.CANCELLED and not record.message:
-            why = f"not filled within {context.settings.fill_timeout_seconds} s; what was left is cancelled"
-            return record.model_copy(update={"message": why})
-        return record
+        return record_of(terms, known)
 
     async def _ended(self, terms: OrderTerms) -> BrokerOrder | None:
         """The order once its cancellation is in the books, or as they show it when they take too long."""

@@ -165,7 +165,7 @@ class Orders:
         filled = f"{record.filled_quantity:f} of {record.quantity} filled"
         with self._database.change() as connection:
             row = _row(connection, record.client_order_id)
-            if row is not None and row["record"] == record.model_dump_json():
+            if row is not None and row["record"] is not None and _same_end(row["record"], record):
                 return
             _change(
                 connection,
@@ -289,6 +289,13 @@ def _change(
     same = ORDERS.c.client_order_id == client_order_id
     connection.execute(ORDERS.update().where(same).values(state=state.value, **values))
     _note(connection, client_order_id, state, why, now)
+
+
+def _same_end(known: str, record: OrderRecord) -> bool:
+    """Whether the order is at its end already, and this one: two may have looked."""
+    before = OrderRecord.model_validate_json(known)
+    ends = (before.status, before.filled_quantity) == (record.status, record.filled_quantity)
+    return before == record or (ends and OrderState.of(record.status).is_final)
 
 
 def _note(connection: Connection, client_order_id: str, state: OrderState, why: str, now: datetime) -> None:

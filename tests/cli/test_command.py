@@ -71,6 +71,7 @@ def test_a_closed_market_is_said_and_is_no_error(home: Home) -> None:
     assert "The market is closed until Mon 2026-06-15" in done.stdout
 
 
+@pytest.mark.slow
 def test_real_prices_are_traded_at_that_days_close(home: Home, real_prices: Path) -> None:
     record = record_of(home, "--prices", real_prices, "--as-of", "2020-03-23")
     prices = {line["symbol"]: line["market_price"] for line in record["snapshot"]["positions"]}

@@ -207,7 +207,7 @@ def test_an_emergency_stop_cancels_the_order_of_a_run_that_is_under_way(home: Ho
         assert journal.orders.unsettled() == ()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_in_the_middle_of_a_batch_lets_the_order_finish_and_sends_no_more(home: Home, number: int) -> None:
     """At a price that nobody pays an order takes its whole time: there is enough of it to be stopped in."""
     with run_that_rests(home, 3) as process:

@@ -18,7 +18,7 @@ from graph.journal import Answer, Halted, OrderState
 from graph.record import Approval, Outcome, RunRecord
 from graph.runner import NotWaiting
 from portfolio.models import Account, AccountSummary, BrokerOrder, OrderStatus, Quote, Side, WhatIf
-from tests.graph.conftest import TRADING_DAY, Faulty, RunOnce, drain, opened, settings_with
+from tests.graph.conftest import TRADING_DAY, Faulty, RunOnce, drain, hurried, opened, settings_with
 from tests.permits import journal_in
 from tests.simulators.delegating_broker import DelegatingBroker
 
@@ -36,7 +36,7 @@ async def answered(
 ) -> RunRecord:
     """What becomes of a waiting run that another process answers `later`."""
     settings = settings_with(**{"require_approval": "always", **changes})
-    async with opened(home, settings, TRADING_DAY, faulty, Start(run_id=run_id)) as run:
+    async with opened(home, settings, TRADING_DAY, faulty, Start(run_id=run_id, timing=hurried())) as run:
         run.context = replace(run.context, clock=lambda: datetime.now(UTC) + later)
         await drain(run.resume(answer))
         return await run.record()

@@ -179,6 +179,7 @@ def test_a_run_may_die_over_a_refusal(thin: Account, temper: str, deaths: list[M
     thin.die_and_recover(deaths, temper=temper)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before UNKNOWN", pytest.param("after UNKNOWN", marks=pytest.mark.slow)])
 def test_an_order_that_was_lost_sight_of_is_found_again(thin: Account, moment: str) -> None:
     thin.die(moment, temper="forgets")
@@ -279,6 +280,7 @@ def test_an_order_that_a_surviving_server_took_is_found_though_the_agent_died(re
     assert files.orders[taken.client_order_id or ""].state is OrderState.FILLED
 
 
+@pytest.mark.slow
 def test_an_order_that_never_left_is_unknown_however_long_ago_and_settled_the_next_day(remote: Account) -> None:
     """A server in another process may still have the request before it; a minute, or an hour, proves nothing."""
     remote.serve()

@@ -220,6 +220,7 @@ async def test_each_fault_ends_as_it_must(theirs: Theirs, fault: Fault) -> None:
         assert {order.state for order in ran.journalled} == {OrderState.FILLED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("faults", "outcome", "words"),
     [
@@ -238,6 +239,7 @@ async def test_faults_that_hide_each_other_end_as_they_must(
     assert words in ran.record.message
 
 
+@pytest.mark.slow
 async def test_snapshots_that_stay_empty_are_no_market(theirs: Theirs) -> None:
     ran = await theirs.run(Fault.FIRST_SNAPSHOTS_NULL, empty=99)
     assert ran.ending == (Outcome.DATA_UNFIT, ExitCode.DATA_UNFIT)
@@ -281,6 +283,7 @@ async def test_an_order_sent_twice_behind_our_back_halts_until_a_person_has_sett
     assert last.ending == (Outcome.TRADED, ExitCode.DONE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("posts", [2, 3])
 async def test_copies_of_an_order_that_did_not_fill_are_noticed_before_they_trade(theirs: Theirs, posts: int) -> None:
     """Fault 5: the one on the receipt is cancelled, and its copies would have worked on with nobody looking."""
@@ -332,6 +335,7 @@ LOSING = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("faults", "faulty"), LOSING)
 async def test_the_next_session_settles_an_order_that_never_was(
     theirs: Theirs, faults: tuple[Fault, ...], faulty: Faulty | None
@@ -362,6 +366,7 @@ def filling_at(looks: int) -> Faulty:
     return lambda inner: SlowBroker(inner, looks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faults", [(), (Fault.LIVE_ORDERS_DROPPED,)], ids=["listed", "not listed"])
 async def test_an_order_that_takes_its_time_is_waited_for(theirs: Theirs, faults: tuple[Fault, ...]) -> None:
     """Fault 3: that the list does not show it at first is no reason to give it up."""

@@ -87,6 +87,7 @@ async def test_the_next_run_continues_from_the_new_positions_and_knows_the_lesso
     assert second.lessons[0].statement == " ".join(first.reflection.lessons_learned)
 
 
+@pytest.mark.slow
 async def test_runs_go_on_until_every_bucket_is_inside_its_band(run_once: RunOnce) -> None:
     """Fifteen sessions later there is nothing left to do, and nothing is churned."""
     days = [date(2026, 6, day) for day in (15, 16, 17, 18, 22, 23, 24, 25, 26, 29, 30)]

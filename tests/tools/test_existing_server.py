@@ -491,6 +491,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults=st.frozensets(st.sampled_from(Fault)), empty=st.integers(0, 6))
+@pytest.mark.slow
 def test_whatever_is_wrong_a_fact_is_right_or_not_given(market: Path, faults: frozenset[Fault], empty: int) -> None:
     async def check() -> None:
         async with both(market, *faults, null_snapshots=empty) as pair:
