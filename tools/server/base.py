@@ -7,13 +7,13 @@ unknown parameter is refused, because the library would drop a misspelt `price` 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from inspect import cleandoc
 from typing import Any
 
 from mcp.server.fastmcp import FastMCP
 from mcp.server.fastmcp.exceptions import ToolError
-from mcp.types import ContentBlock, ToolAnnotations
+from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import ValidationError
 
 from brokers.errors import BrokerError, Terminal, Unreachable
@@ -85,11 +85,16 @@ class BrokerServer(FastMCP[object]):
                 structured_output=True,
             )
 
-    async def call_tool(self, name: str, arguments: dict[str, Any]) -> Sequence[ContentBlock] | dict[str, Any]:
-        """Call a tool; every failure becomes a ToolError of one sentence."""
+    async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Call a tool; every failure becomes a ToolError of one sentence.
+
+        The result is handed on as a whole: its rows are typed, and the library would hold each answer against its
+        schema, and the schema against its own, which takes longer than most answers.
+        """
         self._refuse_unknown(name, arguments)
         try:
-            return await super().call_tool(name, arguments)
+            content, structured = await super().call_tool(name, arguments)
+            return CallToolResult(content=list(content), structuredContent=structured)
         except ToolError as error:
             match error.__cause__:
                 case BrokerError() as cause:
