@@ -112,8 +112,7 @@ FAILURES = {
 
 def _as_text(answer: Any) -> CallToolResult:
     """A well answer as one block of JSON alone."""
-    _, structured = answer
-    return _text(json.dumps(structured))
+    return _text(json.dumps(answer.structuredContent))
 
 
 def _spoilt(answer: CallToolResult, misdeed: Misdeed) -> CallToolResult:
