@@ -51,7 +51,7 @@ def test_no_plan_breaks_a_limit(world: World) -> None:
 
 
 @pytest.mark.slow
-@examples(max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(max_examples=3_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds())
 def test_none_of_five_thousand_plans_breaks_a_limit(world: World) -> None:
     breaks_no_limit(world)
