@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cli.exit_codes import ExitCode
 from cli.journal import journal_of, now, plain
-from cli.options import AsOfOption, ConfigOption, HomeOption, PricesOption, day_of, exit_with
+from cli.options import AsOfOption, ConfigOption, HomeOption, PricesOption, exit_with
 from cli.run import UrlOption
 from cli.run_command import RunCommand
 
@@ -64,9 +64,7 @@ def emergency_stop(
     The broker is asked that a run with the same options would use.
     """
     halt(why, home)
-    command = RunCommand(
-        config=_text(config and config.absolute()), prices=_text(prices), as_of=_text(day_of(as_of)), mcp_url=mcp_url
-    )
+    command = RunCommand.written(config=config, prices=prices, as_of=as_of, mcp_url=mcp_url)
     place, settings = command.load_or_exit(home)
     from brokers.errors import BrokerError  # noqa: PLC0415  (the graph and its libraries take seconds to import)
     from brokers.simulated import MarketError  # noqa: PLC0415
@@ -89,10 +87,6 @@ def emergency_stop(
         _say("No order of ours is open.", "green")
     if not all(order.done for order in orders):
         raise typer.Exit(ExitCode.ORDER_UNKNOWN)
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def _say(sentence: str, style: str) -> None:

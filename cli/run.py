@@ -16,7 +16,6 @@ from cli.options import (
     HomeOption,
     JsonOption,
     PricesOption,
-    day_of,
     exit_with,
     sole_use,
 )
@@ -66,22 +65,18 @@ def run(
     """
     if paper_trading and live_trading:
         exit_with(ExitCode.BAD_USAGE, "--paper-trading and --live-trading exclude each other; give one of them.")
-    command = RunCommand(
-        config=_text(config and config.absolute()),
-        prices=_text(prices and prices.absolute()),
-        as_of=_text(day_of(as_of)),
+    command = RunCommand.written(
+        config=config,
+        prices=prices,
+        as_of=as_of,
         strategy=strategy,
-        risk_threshold=_text(risk_threshold),
+        risk_threshold=None if risk_threshold is None else str(risk_threshold),
         mcp_url=mcp_url,
         trading="live" if live_trading else "paper" if paper_trading else None,
     )
     place, settings = command.load_or_exit(home)
     _tell_what_is_not_done(settings)
     raise typer.Exit(execute(place, settings, command, as_json=as_json))
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def _tell_what_is_not_done(settings: Settings) -> None:

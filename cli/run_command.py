@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from cli.exit_codes import ExitCode
-from cli.options import exit_with, load_or_exit
+from cli.options import day_of, exit_with, load_or_exit
 
 if TYPE_CHECKING:
     from config.home import Home
@@ -28,6 +29,19 @@ class RunCommand:
     risk_threshold: str | None = None
     mcp_url: str | None = None
     trading: str | None = None
+
+    @classmethod
+    def written(
+        cls, *, config: Path | None = None, prices: Path | None = None, as_of: datetime | None = None, **others: Any
+    ) -> RunCommand:
+        """The command as a person wrote it, whose paths hold from any other folder too."""
+        day = day_of(as_of)
+        return cls(
+            config=str(config.absolute()) if config else None,
+            prices=str(prices.absolute()) if prices else None,
+            as_of=str(day) if day else None,
+            **others,
+        )
 
     def as_facts(self) -> dict[str, str | None]:
         return asdict(self)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -27,7 +27,7 @@ from graph.memory import open_memory
 from graph.runner import Run, new_run_id
 from graph.state import Context
 from graph.wiring import build_graph
-from tools.account import AccountReader
+from tools.account import AccountReader, utc_now
 from tools.client import LIMIT_SECONDS, NoTools, Tools, open_toolbox
 from tools.desk import OrderDesk
 from tools.server import build_server
@@ -51,10 +51,6 @@ class Market:
 
 def simulated_broker(home: Home, market: Market, required: tuple[str, ...] = ()) -> SimulatedBroker:
     return open_simulated(home.simulated, prices=market.prices, as_of=market.as_of, required=required)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,7 @@ async def settle_earlier_orders(account_id: str, context: Context) -> None:
         BrokerError: the broker did not answer; everything stays as it was.
     """
     for sent in context.journal.orders.unsettled(account_id):
-        record = await _settled(sent, context)
-        if record != sent.record:
-            context.journal.orders.settle(record, context.clock())
+        context.journal.orders.settle(await _settled(sent, context), context.clock())
 
 
 async def _settled(sent: JournalledOrder, context: Context) -> OrderRecord:

@@ -309,10 +309,7 @@ class _Sending:
         return known
 
     def _settle(self, record: OrderRecord) -> None:
-        """Write down what is new."""
-        known = self.context.journal.orders.find(record.client_order_id)
-        if known is None or known.record != record:
-            self.context.journal.orders.settle(record, self.context.clock())
+        self.context.journal.orders.settle(record, self.context.clock())
 
 
 def _trade(terms: OrderTerms, quantity: int, why: str) -> ProposedTrade:

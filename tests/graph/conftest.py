@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from brokers.protocol import Broker
-from cli.wiring import Market, Start, Timing, run_over, simulated_broker, utc_now
+from cli.wiring import Market, Start, Timing, run_over, simulated_broker
 from config.home import Home
 from config.load import load_settings
 from config.settings import Settings
 from graph.record import Approval, RunRecord
 from graph.runner import ApprovalWanted, Run
+from tools.account import utc_now
 from tools.server import build_server
 
 TRADING_DAY = date(2026, 6, 15)
