@@ -15,9 +15,10 @@ from cli.trace import Trace
 from cli.wiring import Start, open_run
 from config.home import Home
 from config.settings import Settings
+from graph.events import ApprovalWanted, Event, StepFinished
 from graph.journal import Halted, JournalError, JournalUnusable
 from graph.record import Approval, RunRecord
-from graph.runner import ApprovalWanted, Event, NotWaiting, Run, StepFinished
+from graph.runner import NotWaiting, Run
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -83,8 +83,6 @@ def _tell_what_is_not_done(settings: Settings) -> None:
     """A setting that has no effect yet must not be taken for one that has."""
     if settings.enable_continuous_loop:
         typer.echo("enable_continuous_loop is on, and this version runs once: start it from cron to go on.", err=True)
-    if settings.openai_api_key:
-        typer.echo("OPENAI_API_KEY is set, and this version decides by rules alone.", err=True)
 
 
 def execute(

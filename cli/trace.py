@@ -19,8 +19,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from config.settings import Settings
+    from graph.events import ApprovalWanted, Event, StepFinished
     from graph.record import Approval, RunRecord
-    from graph.runner import ApprovalWanted, Event, StepFinished
 
 TITLES = {
     "sense": ("🔍", "SENSE", "Gathering market and portfolio data"),
@@ -71,7 +71,7 @@ class Trace:
         self._console.print(line, Text(f"run {run_id}", style="dim"), sep="\n")
 
     def show(self, event: Event, settings: Settings) -> None:
-        from graph.runner import Progress, StepFinished, StepStarted  # noqa: PLC0415  (loaded by now, not before)
+        from graph.events import Progress, StepFinished, StepStarted  # noqa: PLC0415  (loaded by now, not before)
 
         match event:
             case StepStarted(step):

@@ -26,6 +26,7 @@ from graph.journal import Journal
 from graph.memory import open_memory
 from graph.runner import Run, new_run_id
 from graph.state import Context
+from graph.think.mind import Mind
 from graph.wiring import build_graph
 from tools.account import AccountReader, utc_now
 from tools.client import LIMIT_SECONDS, NoTools, Tools, open_toolbox
@@ -127,6 +128,7 @@ async def context_over(
         journal = Journal(home.database_url)
         stack.callback(journal.close)
         read, order = await _tools(stack, server, timing.limit_seconds)
+        mind = await _mind(stack, settings)
         yield Context(
             settings=settings,
             reader=AccountReader(read, clock=timing.clock, pause=timing.pause),
@@ -139,7 +141,16 @@ async def context_over(
             claim=_Claims(stack).claim if isinstance(server, str) else _is_alone,
             stopping=start.stop.is_set,
             command=start.command.as_facts(),
+            mind=mind,
         )
+
+
+async def _mind(stack: AsyncExitStack, settings: Settings) -> Mind | None:
+    if not settings.has_model:
+        return None
+    from graph.think.openai_mind import open_mind  # noqa: PLC0415  (its libraries cost a second)
+
+    return await stack.enter_async_context(open_mind(settings))
 
 
 def _is_alone(_account_id: str) -> None:

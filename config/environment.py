@@ -18,7 +18,7 @@ from config.settings import Settings
 
 PREFIX = "SMART_AGENT_"
 
-UNPREFIXED = ("openai_api_key", "mcp_url", "paper_trading", "risk_threshold", "log_level")
+UNPREFIXED = ("openai_api_key", "openai_base_url", "mcp_url", "paper_trading", "risk_threshold", "log_level")
 
 
 def variable_of(key: str) -> str:

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from config.problems import ABSENT, Problem, key_path, looks_secret, nearest, shown
 from config.rules import TradingRule
+from config.settings import ModelPrice
 
 COMPARISONS = {
     "greater_than": ("gt", "above"),
@@ -19,10 +20,10 @@ COMPARISONS = {
 """Type of error: the name of its bound, and the words for it."""
 
 SIMPLE: Mapping[str, tuple[str, str]] = {
-    "missing": ("a rule needs this key", "Add it"),
+    "missing": ("this key is needed here", "Add it"),
     "finite_number": ("this is no finite number", "Write a number"),
     "tuple_type": ("a list is wanted here", "Write a list, in brackets"),
-    "model_type": ("a rule is an object", 'Write keys and values in braces: {"name": …}'),
+    "model_type": ("an object is wanted here", "Write keys and values in braces"),
     "string_type": ("text is wanted here", "Write text, in quotes"),
     "string_unicode": ("the text is damaged", "Write it anew"),
     "too_short": ("this is empty", "Write at least one letter"),
@@ -44,7 +45,8 @@ def problem_of(error: ErrorDetails, source: str) -> Problem:
     steps = tuple(error["loc"])
     name = next((step for step in reversed(steps) if isinstance(step, str)), "")
     if error["type"] == "extra_forbidden":
-        return unknown_key(steps, error["input"], source, TradingRule.model_fields)
+        keys = ModelPrice.model_fields if steps[0] == "model_prices" else TradingRule.model_fields
+        return unknown_key(steps, error["input"], source, keys)
     why, instead = words_of(error)
     value = ABSENT if error["type"] == "missing" else shown(error["input"], name=name)
     return Problem(key_path(steps), value, source, why, instead)

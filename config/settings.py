@@ -12,7 +12,17 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.problems import looks_secret
@@ -42,6 +52,22 @@ def checked_url(url: str) -> str:
     if "@" in parts.netloc or any(looks_secret(name) for name, _ in parse_qsl(parts.query)):
         raise wrong("an address is shown and logged, so it must not hold a name, password or key", instead)
     return url
+
+
+def checked_base_url(url: str) -> str:
+    """The address that an OpenAI-compatible server has its API at, without anything secret: it is shown and logged."""
+    if url.startswith(STDIO):
+        raise wrong("this is not the http or https address of a server", MODEL_SERVER)
+    try:
+        return checked_url(url).rstrip("/")
+    except PydanticCustomError as error:
+        raise wrong(str((error.context or {})["why"]), MODEL_SERVER) from None
+
+
+def checked_model(name: str) -> str:
+    if not name.strip() or not name.isprintable():
+        raise wrong("this is not the name of a model", f'Write a name such as "{DEFAULT_MODEL}"')
+    return name.strip()
 
 
 def checked_log_file(name: str) -> str:
@@ -94,10 +120,23 @@ def upper_case(value: Any) -> Any:
 
 
 MOST_DOLLARS = 1_000_000_000
+DEFAULT_MODEL = "gpt-5.4-mini"
+MODEL_SERVER = 'Write an address such as "http://127.0.0.1:11434/v1", or null for OpenAI'
 Dollars = Annotated[Decimal, NotTruth, Field(ge=1, le=MOST_DOLLARS)]
 Count = Annotated[int, NotTruth, Field(ge=1, le=10_000)]
 Seconds = Annotated[int, NotTruth, Field(ge=1)]
 Hours = Annotated[Number, Field(le=8760)]
+Tokens = Annotated[int, NotTruth, Field(ge=1, le=10_000_000)]
+ModelName = Annotated[str, Field(max_length=200), AfterValidator(checked_model)]
+
+
+class ModelPrice(BaseModel):
+    """What a model costs, in USD for a million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+    input: Annotated[Number, Field(ge=0, le=1_000_000)]
+    output: Annotated[Number, Field(ge=0, le=1_000_000)]
 
 
 class Settings(BaseSettings):
@@ -126,7 +165,21 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper_case)] = "INFO"
     save_reflections: Flag = True
     log_file: Annotated[str, AfterValidator(checked_log_file)] = "trading_log.log"
+    think_mode: Literal["rules", "model", "shadow"] = "model"
     openai_api_key: Annotated[SecretStr, AfterValidator(checked_key)] | None = None
+    openai_base_url: Annotated[str, AfterValidator(checked_base_url)] | None = None
+    model: ModelName = DEFAULT_MODEL
+    use_responses_api: Flag = False
+    temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
+    model_timeout_seconds: Annotated[Seconds, Field(le=3600)] = 60
+    model_retries: Annotated[int, NotTruth, Field(ge=0, le=10)] = 2
+    max_model_calls: Annotated[int, NotTruth, Field(ge=1, le=100)] = 8
+    max_tool_calls: Annotated[int, NotTruth, Field(ge=0, le=1000)] = 20
+    max_input_tokens: Tokens = 100_000
+    max_output_tokens: Tokens = 16_000
+    max_think_seconds: Annotated[Seconds, Field(le=3600)] = 180
+    max_revisions: Annotated[int, NotTruth, Field(ge=0, le=5)] = 1
+    model_prices: dict[str, ModelPrice] = Field(default_factory=dict)
     rebalance_threshold: Share = 5.0
     rebalance_method: Literal["optimal", "first_symbol"] = "optimal"
     min_order_value: Annotated[Decimal, NotTruth, Field(ge=0, le=1_000_000_000)] = Decimal(100)
@@ -204,6 +257,11 @@ class Settings(BaseSettings):
                 against="price_collar",
             )
         return offset
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model is asked: one that a key opens, or a server of one's own that may want none."""
+        return self.think_mode != "rules" and (self.openai_api_key is not None or self.openai_base_url is not None)
 
     @property
     def rules(self) -> tuple[TradingRule, ...]:

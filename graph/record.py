@@ -116,11 +116,53 @@ class SnapshotLine(Fact):
 
 
 class Usage(Fact):
-    """What the language model cost this run; zeros when none was asked."""
+    """What the language model cost this run; zeros when none was asked.
+
+    `estimated` says that its server did not count the tokens of every call. `cost` in USD by `model_prices`, None where
+    those do not name the model.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     model_calls: int = 0
+    tool_calls: int = 0
+    estimated: bool = False
+    cost: Decimal | None = None
+
+
+class ToolUse(Fact):
+    """A call of a tool by the model; `result` in a few words. `refused` where there is no such tool for it to call."""
+
+    name: str
+    arguments: str
+    result: str
+    refused: bool = False
+
+
+class Struck(Fact):
+    """Words of the model that nothing bears out; `symbol` says in which trade, None for the plan as a whole."""
+
+    symbol: str | None
+    words: str
+    why: str
+
+
+class Thought(Fact):
+    """How the model came to its plan. `trouble` says in a sentence why the rules' plan stands instead of one of its.
+
+    `sent_back` are the guard's verdicts that went back to it, `shadow` its plan where it was only looked at, with what
+    the guard says of that.
+    """
+
+    mode: str
+    model: str
+    trouble: str | None = None
+    tool_uses: tuple[ToolUse, ...] = ()
+    struck: tuple[Struck, ...] = ()
+    sent_back: tuple[Verdict, ...] = ()
+    shadow: TradePlan | None = None
+    shadow_verdicts: tuple[Verdict, ...] = ()
+    usage: Usage = Usage()
 
 
 class Timings(Fact):
@@ -152,6 +194,7 @@ class RunRecord(Fact):
     reflection: Reflection | None
     notes: tuple[str, ...]
     usage: Usage
+    thought: Thought | None
     timings: Timings
 
 

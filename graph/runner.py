@@ -15,6 +15,7 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, StateSnapshot
 
+from graph.events import ApprovalWanted, Event, StepFinished, StepStarted
 from graph.journal import Answer, Halted, JournalError
 from graph.outcome import outcome_of
 from graph.record import Approval, PositionLine, RunRecord, SnapshotLine, Timings, Usage, seen
@@ -26,40 +27,8 @@ from portfolio.models import OrderTerms, PortfolioSnapshot
 STEPS = ("sense", "think", "act", "reflect")
 
 
-@dataclass(frozen=True)
-class StepStarted:
-    step: str
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a step is busy with, in a few words."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class StepFinished:
-    """A step's end: the whole state after it, and the wall seconds it took."""
-
-    step: str
-    state: State
-    seconds: float
-
-
-@dataclass(frozen=True)
-class ApprovalWanted:
-    """The run waits; answer with `Run.resume`. `warnings` are the broker's."""
-
-    orders: tuple[OrderTerms, ...]
-    warnings: tuple[str, ...]
-
-
 class NotWaiting(Exception):
     """The run does not wait for a person's answer, or no longer."""
-
-
-Event = StepStarted | Progress | StepFinished | ApprovalWanted
 
 
 def new_run_id(now: datetime) -> str:
@@ -129,7 +98,7 @@ class Run:
         async for part in stream:
             namespace, mode, payload = part
             if mode == "custom":
-                yield Progress(str(payload))
+                yield payload
             elif not namespace and payload["name"] in STEPS:
                 async for event in self._step(payload, begun):
                     yield event
@@ -165,7 +134,7 @@ class Run:
         """What the run amounted to, saved in the journal before it is returned; a note says so if that failed."""
         state, settings = await self._state(), self.context.settings
         outcome, message = outcome_of(state, waiting=self.waiting, stopped=self.context.stopping())
-        snapshot = state.get("snapshot")
+        snapshot, thought = state.get("snapshot"), state.get("thought")
         record = RunRecord(
             run_id=self.run_id,
             mode="paper" if settings.paper_trading else "live",
@@ -183,7 +152,8 @@ class Run:
             orders=state.get("orders", ()),
             reflection=state.get("reflection"),
             notes=state.get("notes", ()),
-            usage=Usage(),
+            usage=thought.usage if thought else Usage(),
+            thought=thought,
             timings=Timings(**{step: round(seconds, 3) for step, seconds in self.seconds.items()}),
         )
         try:

@@ -15,6 +15,7 @@ from langgraph.runtime import Runtime
 
 from brokers.errors import Terminal
 from config.settings import Settings
+from graph.events import Progress
 from graph.journal import JournalledOrder, trading_day
 from graph.reconcile import close_earlier_plans, settle_earlier_orders
 from graph.state import Context, State
@@ -33,10 +34,10 @@ async def sense(state: State, runtime: Runtime[Context]) -> State:
     context = runtime.context
     account = await _the_account(context.reader)
     context.claim(account.account_id)
-    runtime.stream_writer("settling earlier orders")
+    runtime.stream_writer(Progress("settling earlier orders"))
     close_earlier_plans(account.account_id, state["run_id"], context)
     await settle_earlier_orders(account.account_id, context)
-    runtime.stream_writer("reading the account and its market")
+    runtime.stream_writer(Progress("reading the account and its market"))
     snapshot = await observe(account, context)
     day = context.trading_day(snapshot)
     sensed: State = {"snapshot": snapshot, "unresolved": day.unresolved}

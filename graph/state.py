@@ -10,7 +10,8 @@ from typing import TypedDict
 
 from config.settings import Settings
 from graph.journal import Journal
-from graph.record import Approval, Failure, Lesson, Reflection
+from graph.record import Approval, Failure, Lesson, Reflection, Thought
+from graph.think.mind import Mind
 from portfolio.limits import TradingDay
 from portfolio.models import ApprovedOrder, OrderRecord, OrderTerms, PortfolioSnapshot, TradePlan, Verdict
 from tools.account import AccountReader
@@ -25,6 +26,7 @@ class State(TypedDict, total=False):
     snapshot: PortfolioSnapshot
     lessons: tuple[Lesson, ...]
     plan: TradePlan
+    thought: Thought
     halted: str
     unresolved: tuple[OrderTerms, ...]
     verdicts: tuple[Verdict, ...]
@@ -49,7 +51,8 @@ class Context:
 
     `alone` says that the broker is served from this very process, so that no request of a dead one can still arrive;
     `claim` makes an account this run's own, or raises `AccountBusy`; `stopping` says whether the run has been asked to
-    end. `command` is what it was started with, so that another process can go on with it.
+    end. `command` is what it was started with, so that another process can go on with it. `mind` is the language model,
+    None where the rules think alone.
     """
 
     settings: Settings
@@ -63,6 +66,7 @@ class Context:
     alone: bool
     stopping: Callable[[], bool]
     command: dict[str, str | None]
+    mind: Mind | None = None
 
     def trading_day(self, snapshot: PortfolioSnapshot) -> TradingDay:
         """What the journal knows of the account of `snapshot` at that moment."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from graph.wiring import build_graph
+from graph.wiring import build_conversation, build_graph
 
 graph = build_graph()
+think = build_conversation()

@@ -22,6 +22,8 @@ LEAST, MOST = Decimal("1e-40"), Decimal("1e15")
 MOST_CLAIMED = Decimal("1e48")
 """Three of the largest numbers written one after the other, as a broker's preview may come."""
 YEARS = range(1970, 9000)
+STRUCK = "~~"
+"""Stands on both sides of words of a model that nothing bears out."""
 
 
 def _of_this_world(amount: Decimal) -> Decimal:
@@ -338,20 +340,49 @@ class PortfolioSnapshot(Fact):
         return sum((held.quantity for held in self.positions_in(symbol)), Decimal(0))
 
 
+class Evidence(Fact):
+    """A figure that a reason rests on: `value` in `unit`, as it stands at `source`, such as "drift.Bonds.weight"."""
+
+    statement: str
+    source: str
+    value: Amount
+    unit: str
+
+
 class ProposedTrade(Fact):
-    """A wish, not an order: it has no price, and nothing has checked it."""
+    """A wish, not an order: it has no price, and nothing has checked it.
+
+    A model's `reason` and `expected_effect` hold numbers between `STRUCK` marks where nothing bears them out, and its
+    `evidence` is what its source does bear out.
+    """
 
     symbol: str = Field(min_length=1)
     side: Side
     quantity: Whole
     reason: str
     protective: bool = False
+    expected_effect: str = ""
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def is_as(self) -> tuple[str, Side, int]:
+        """What it comes to, whoever wants it and why."""
+        return ticker(self.symbol), self.side, self.quantity
+
+
+class Deviation(Fact):
+    """Where a plan differs from the baseline: `what` was done in `symbol`, and why."""
+
+    symbol: str
+    what: str
+    why: str
 
 
 class TradePlan(Fact):
     """What think wants done. `source` names who thought of it; `notes` say what it had to leave alone, and why.
 
-    `unfinished` are the symbols whose protective exit is due and not wholly made by this plan.
+    `unfinished` are the symbols whose protective exit is due and not wholly made by this plan. A model's plan has its
+    `confidence` (0 to 1) and its `deviations` from the baseline.
     """
 
     source: str
@@ -359,6 +390,8 @@ class TradePlan(Fact):
     summary: str = ""
     notes: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
+    confidence: float | None = None
+    deviations: tuple[Deviation, ...] = ()
 
 
 class Check(Fact):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from graph.record import json_schema
-from graph.studio import graph
+from graph.studio import graph, think
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("brokers", "cli", "config", "graph", "portfolio", "prompts", "tools")
@@ -30,9 +30,19 @@ def test_the_graph_has_the_four_steps_and_a_guard_before_the_order() -> None:
     assert [source for source, target in steps if target == "act:order"] == ["act:approve"]
 
 
-def test_langgraph_json_names_that_graph() -> None:
+def test_thinking_is_a_loop_over_tools_that_ends_in_what_was_weighed() -> None:
+    """No node of it leads to an order: the only way out is `settle`, which hands on a plan."""
+    steps = {(edge.source, edge.target) for edge in think.get_graph().edges}
+    assert {("ask", "look_up"), ("look_up", "ask"), ("ask", "weigh"), ("weigh", "ask"), ("weigh", "settle")} <= steps
+    assert {source for source, target in steps if target == "__end__"} == {"prepare", "settle"}
+
+
+def test_langgraph_json_names_those_graphs() -> None:
     declared = json.loads((ROOT / "langgraph.json").read_text(encoding="utf-8"))
-    assert declared["graphs"] == {"smart-trading-agent": "./graph/studio.py:graph"}
+    assert declared["graphs"] == {
+        "smart-trading-agent": "./graph/studio.py:graph",
+        "think": "./graph/studio.py:think",
+    }
 
 
 def test_the_published_schema_is_that_of_the_code() -> None:

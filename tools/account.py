@@ -19,6 +19,7 @@ from brokers.session import ExchangeCalendar
 from portfolio.models import (
     Account,
     AccountSummary,
+    Bar,
     BrokerOrder,
     Contract,
     Execution,
@@ -26,6 +27,7 @@ from portfolio.models import (
     OrderTerms,
     Position,
     Quote,
+    ScanRow,
     Session,
     WhatIf,
 )
@@ -34,12 +36,12 @@ from tools.client import Tools
 from tools.contract import Tool
 from tools.listings import Listings
 from tools.rows.account import Accounts, Ledger, PortfolioSummary, Positions
-from tools.rows.market import MarketSnapshots, SnapshotRow, TradingSchedule
+from tools.rows.market import History, MarketSnapshots, Scan, SnapshotRow, TradingSchedule
 from tools.rows.orders import Executions, LiveOrders, OrderRow, OrderStatusResult, WhatIfOrder
 from tools.snapshots import Snapshots
 from tools.wire.account import read_account, read_position, read_summary
 from tools.wire.foreign_text import one_line
-from tools.wire.market import read_quote, read_schedule
+from tools.wire.market import read_bar, read_quote, read_scan, read_schedule
 from tools.wire.orders import read_execution, read_order, read_status, read_whatif
 
 MOST_POSITIONS = 10_000
@@ -263,6 +265,33 @@ class AccountReader:
             return fills
 
         return await self._ask(Tool.GET_EXECUTIONS, Executions, read, since=since.isoformat(), account_id=account_id)
+
+    async def history(self, conid: int, bar: str, period: str) -> tuple[Bar, ...]:
+        """Past bars of a contract, oldest first; `bar` such as "1d", `period` such as "1m" or "1y"."""
+
+        def read(got: History) -> tuple[Bar, ...]:
+            complete(Tool.GET_HISTORY, "bars", len(got.bars), got.count)
+            if got.conid != conid:
+                raise strange(Tool.GET_HISTORY, f"contract {conid}", f"contract {got.conid}")
+            return tuple(sorted(map(read_bar, got.bars), key=lambda past: past.start))
+
+        return await self._ask(Tool.GET_HISTORY, History, read, conid=conid, bar=bar, period=period)
+
+    async def scan(self, tool: Tool, most: int, **arguments: object) -> tuple[ScanRow, ...]:
+        """The market ranked by a scanner of the server, best first: `most` rows at most, those without a name left out.
+
+        `tool` is one of the scanners; `scan_code` says what custom_scan ranks by.
+        """
+
+        def read(got: Scan) -> tuple[ScanRow, ...]:
+            named = [row for row in got.results if row.symbol is not None and row.conid is not None]
+            return tuple(map(read_scan, named[:most]))
+
+        return await self._ask(tool, Scan, read, max_results=most, **arguments)
+
+    def offers(self, tool: Tool) -> bool:
+        """Whether the server has that tool."""
+        return tool in self._tools
 
     async def _ask(
         self, tool: Tool, row: type[AnyRow], read: Callable[[AnyRow], Answer], **arguments: object

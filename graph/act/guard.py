@@ -15,6 +15,7 @@ from typing import NamedTuple
 from langgraph.runtime import Runtime
 
 from brokers.errors import BrokerError
+from graph.events import Progress
 from graph.journal import Question
 from graph.record import Approval
 from graph.sense import observe
@@ -25,6 +26,7 @@ from portfolio.models import (
     OrderTerms,
     PortfolioSnapshot,
     ProposedTrade,
+    TradePlan,
     Verdict,
     WhatIf,
     all_passed,
@@ -75,7 +77,7 @@ async def guard(state: State, runtime: Runtime[Context]) -> State:
     )
     judged: list[Judged] = []
     for client_order_id, trade in wanted:
-        runtime.stream_writer(f"judging {trade.side} {trade.quantity} {trade.symbol}")
+        runtime.stream_writer(Progress(f"judging {trade.side} {trade.quantity} {trade.symbol}"))
         judged.append(await judge_trade(trade, client_order_id, batch, context))
         if judged[-1].terms and (approval is None or judged[-1].approved):
             batch = batch.beside(judged[-1].terms)
@@ -91,6 +93,16 @@ async def guard(state: State, runtime: Runtime[Context]) -> State:
     approved = tuple(one.approved for one in judged if one.approved)
     done: State = {"snapshot": snapshot, "verdicts": verdicts, "approved": approved}
     return done if batch.day.halted is None else {**done, "halted": batch.day.halted}
+
+
+async def rehearse(plan: TradePlan, batch: Batch, context: Context) -> tuple[Verdict, ...]:
+    """What the guard would say of `plan`, in the order its trades would be sent; nothing is kept or approved."""
+    verdicts = []
+    for place, trade in enumerate(sales_first(plan), start=1):
+        judged = await judge_trade(trade, f"rehearsal-{place}", batch, context)
+        verdicts.append(judged.verdict)
+        batch = batch.beside(judged.terms) if judged.terms else batch
+    return tuple(verdicts)
 
 
 async def judge_trade(trade: ProposedTrade, client_order_id: str, batch: Batch, context: Context) -> Judged:

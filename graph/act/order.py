@@ -19,6 +19,7 @@ from langgraph.runtime import Runtime
 
 from brokers.errors import BrokerError, OutcomeUnknown, Terminal
 from graph.act.guard import judge_trade, keep
+from graph.events import Progress
 from graph.failure import MoreThanOrdered, describe
 from graph.journal import ApprovalVoid, Halted, JournalError, JournalledOrder
 from graph.record import Failure
@@ -204,7 +205,7 @@ class _Sending:
     async def _send(self, approved: ApprovedOrder) -> OrderRecord:
         terms = approved.terms
         await self._prove_account(terms)
-        self.runtime.stream_writer(f"sending {terms.side} {terms.quantity} {terms.symbol}")
+        self.runtime.stream_writer(Progress(f"sending {terms.side} {terms.quantity} {terms.symbol}"))
         record = await self._execute(approved)
         sent = self.context.journal.orders.find(terms.client_order_id)
         if sent and sent.submitting_at:
@@ -271,9 +272,8 @@ class _Sending:
         deadline = context.clock() + timedelta(seconds=context.settings.fill_timeout_seconds)
         known = await self._books(terms)
         while (known is None or known.status.is_working) and context.clock() < deadline:
-            self.runtime.stream_writer(
-                f"{terms.symbol}: {known.filled_quantity if known else 0} of {terms.quantity} filled"
-            )
+            filled = known.filled_quantity if known else 0
+            self.runtime.stream_writer(Progress(f"{terms.symbol}: {filled} of {terms.quantity} filled"))
             await context.pause(LOOK_SECONDS)
             known = await self._books(terms)
         if known is None or known.status.is_working:

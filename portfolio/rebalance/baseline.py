@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from config.settings import Settings
@@ -31,7 +31,33 @@ class Rebalancing:
     notes: tuple[str, ...] = ()
 
 
-def baseline_plan(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay) -> TradePlan:
+@dataclass(frozen=True)
+class Wishes:
+    """What somebody would like a plan to heed, always inside the limits.
+
+    `targets` are other targets in % of net liquidation by bucket; the symbols in `exclude` are not rebalanced; there
+    are at most `max_orders` orders besides the protective exits, None for as many as the limits allow.
+    """
+
+    targets: Mapping[str, float] = field(default_factory=dict)
+    exclude: frozenset[str] = frozenset()
+    max_orders: int | None = None
+
+    def applied_to(self, settings: Settings) -> Settings:
+        """The settings with the other targets; every limit stays as it is."""
+        rules = tuple(
+            rule.model_copy(update={"target_allocation": self.targets.get(rule.name, rule.target_allocation)})
+            for rule in settings.trading_rules
+        )
+        return settings.model_copy(update={"trading_rules": rules})
+
+
+NO_WISHES = Wishes()
+
+
+def baseline_plan(
+    snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, wishes: Wishes = NO_WISHES
+) -> TradePlan:
     """Exits that are due; and, where a bucket is outside its band or an exit is made, the trades that rebalance.
 
     Every trade passes every rule of the guard about it, alone and together; `day` is what the journal knows of today.
@@ -39,17 +65,18 @@ def baseline_plan(snapshot: PortfolioSnapshot, settings: Settings, day: TradingD
     if snapshot.summary.net_liquidation <= 0:
         return TradePlan(source=SOURCE, trades=(), summary="The account is worth nothing; there is nothing to plan.")
     exits = protective_exits(snapshot, settings, day)
-    table = drift_table(snapshot, settings)
+    wished = wishes.applied_to(settings)
+    table = drift_table(snapshot, wished)
     is_due = bool(exits.trades) or any(bucket.is_outside(settings.rebalance_threshold) for bucket in table.buckets)
     rebalancing = Rebalancing()
     if is_due:
         method = _first_symbol if settings.rebalance_method == "first_symbol" else _optimal
-        rebalancing = method(snapshot, settings, day, exits)
+        rebalancing = method(snapshot, settings, day, exits, wishes)
     trades = (*exits.trades, *rebalancing.trades)
     return TradePlan(
         source=SOURCE,
         trades=trades,
-        summary=_summary(table, drift_after(snapshot, settings, trades), trades, settings),
+        summary=_summary(table, drift_after(snapshot, wished, trades), trades, settings),
         notes=(*exits.notes, *rebalancing.notes),
         unfinished=exits.unfinished,
     )
@@ -64,18 +91,21 @@ class Posed:
     after_exits: DriftTable
 
 
-def pose(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits) -> Posed:
+def pose(
+    snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits, wishes: Wishes = NO_WISHES
+) -> Posed:
     """What is left to decide once the protective exits are made."""
-    net = snapshot.summary.net_liquidation
-    after_exits = drift_after(snapshot, settings, exits.trades)
-    market = open_market(snapshot, settings, day, after_exits.buckets, exits.symbols)
+    net, wished = snapshot.summary.net_liquidation, wishes.applied_to(settings)
+    after_exits = drift_after(snapshot, wished, exits.trades)
+    market = open_market(snapshot, wished, day, after_exits.buckets, exits.symbols | wishes.exclude)
     free = _free_cash(snapshot, settings, day, exits)
     bought = {order.conid for order in day.unresolved if order.side is Side.BUY}
     places = settings.max_positions - len(contracts_held(snapshot) | bought)
+    orders = max(settings.max_orders_per_day - day.orders_sent - len(exits.trades), 0)
     budget = Budget(
         cash=float(_floor(free or ZERO)),
         turnover=float(_floor(share_of(net, settings.max_portfolio_change))),
-        orders=max(settings.max_orders_per_day - day.orders_sent - len(exits.trades), 0),
+        orders=orders if wishes.max_orders is None else min(orders, wishes.max_orders),
         places=max(places, 0),
     )
     gaps = [bucket.value - share_of(net, bucket.target) for bucket in after_exits.buckets]
@@ -102,16 +132,22 @@ def _free_cash(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay,
     return free + sum((cash_change(order) for order in orders), ZERO) - least
 
 
-def _first_symbol(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits) -> Rebalancing:
+def _first_symbol(
+    snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits, wishes: Wishes
+) -> Rebalancing:
     """No order is too small for this method."""
     settings = settings.model_copy(update={"min_order_value": ZERO})
-    buckets = drift_after(snapshot, settings, exits.trades).buckets
-    market = open_market(snapshot, settings, day, buckets, exits.symbols)
-    return Rebalancing(first_symbol_trades(snapshot, settings, day, market, buckets, exits.trades), market.frozen)
+    wished = wishes.applied_to(settings)
+    buckets = drift_after(snapshot, wished, exits.trades).buckets
+    market = open_market(snapshot, wished, day, buckets, exits.symbols | wishes.exclude)
+    trades = first_symbol_trades(snapshot, settings, day, market, buckets, exits.trades)
+    return Rebalancing(trades[: wishes.max_orders], market.frozen)
 
 
-def _optimal(snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits) -> Rebalancing:
-    posed = pose(snapshot, settings, day, exits)
+def _optimal(
+    snapshot: PortfolioSnapshot, settings: Settings, day: TradingDay, exits: Exits, wishes: Wishes
+) -> Rebalancing:
+    posed = pose(snapshot, settings, day, exits, wishes)
     notes = posed.market.frozen
     if posed.problem.size == 0:
         return Rebalancing(notes=notes)

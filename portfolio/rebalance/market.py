@@ -105,9 +105,9 @@ def open_market(
     settings: Settings,
     day: TradingDay,
     buckets: Sequence[BucketDrift],
-    exited: frozenset[str],
+    left_alone: frozenset[str],
 ) -> Market:
-    """What can be traded besides the symbols in `exited`, which protective exits are due in.
+    """What can be traded besides the symbols in `left_alone`, as protective exits are due in them, or somebody says so.
 
     A bucket that holds something of unknown value is frozen as a whole: nobody can tell how far off target it is.
     """
@@ -128,7 +128,7 @@ def open_market(
         for symbol in rule.symbols:
             contract = snapshot.contracts.get(symbol)
             known_as = names.setdefault(contract.conid, symbol) if contract else symbol
-            if symbol in exited:
+            if symbol in left_alone:
                 continue
             if known_as == symbol:
                 found = limits.of(symbol, number, rule, rows.about(symbol))

@@ -15,8 +15,9 @@ from cli.wiring import Market, Start, Timing, run_over, simulated_broker
 from config.home import Home
 from config.load import load_settings
 from config.settings import Settings
+from graph.events import ApprovalWanted
 from graph.record import Approval, RunRecord
-from graph.runner import ApprovalWanted, Run
+from graph.runner import Run
 from tools.account import utc_now
 from tools.server import build_server
 

@@ -1,0 +1,128 @@
+"""What the model is to answer with, and how its words become one."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from langchain_core.messages import AIMessage
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from config.rules import ticker
+from portfolio.limits.case import MOST_SHARES
+from tools.wire.foreign_text import MOST_OF_A_NAME, one_line
+
+ANSWER_NAME = "trade_plan"
+ANSWER_SAYS = "Hand in the final plan."
+MOST_TRADES = 100
+MOST_CLAIMS = 20
+MOST_CLAIMED = 1e15
+MOST_OF_A_REASON = 400
+MOST_PROBLEMS = 8
+# Bounds are checked here all the same; some servers know no such words.
+LEFT_OUT = {"title", "description", "default", "maxItems", "minLength", "maxLength", "minimum", "maximum"}
+
+
+class Unusable(Exception):
+    """The answer is not in its form; the message says what is wrong, for the model to read."""
+
+
+def _cut(text: Any) -> Any:
+    return one_line(text, MOST_OF_A_REASON) if isinstance(text, str) else text
+
+
+def _named(text: Any) -> Any:
+    return ticker(one_line(text, MOST_OF_A_NAME)) if isinstance(text, str) else text
+
+
+def _of_this_world(value: float) -> float:
+    return round(value, 12)
+
+
+Words = Annotated[str, BeforeValidator(_cut)]
+Symbol = Annotated[str, BeforeValidator(_named), Field(min_length=1)]
+Quantity = Annotated[int, Field(ge=1, le=MOST_SHARES)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Claim(Part):
+    statement: Words
+    source: Words
+    value: Annotated[float, Field(ge=-MOST_CLAIMED, le=MOST_CLAIMED), AfterValidator(_of_this_world)]
+    unit: Words
+
+
+class Trade(Part):
+    symbol: Symbol
+    side: Literal["BUY", "SELL"]
+    quantity: Quantity
+    reason: Words
+    expected_effect: Words
+    evidence: Annotated[tuple[Claim, ...], Field(max_length=MOST_CLAIMS)]
+
+
+class LeftOut(Part):
+    symbol: Symbol
+    why: Words
+
+
+class Answer(Part):
+    """The whole list of discretionary trades, those of the baseline that are kept among them."""
+
+    trades: Annotated[tuple[Trade, ...], Field(max_length=MOST_TRADES)]
+    deviations: Annotated[tuple[LeftOut, ...], Field(max_length=MOST_TRADES)]
+    summary: Words
+    confidence: Annotated[float, Field(ge=0, le=1)]
+
+
+def bare(schema: Any) -> Any:
+    """`schema` without what only people read and what strict servers refuse."""
+    if isinstance(schema, list):
+        return [bare(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: {name: bare(part) for name, part in value.items()} if key in ("properties", "$defs") else bare(value)
+        for key, value in schema.items()
+        if key not in LEFT_OUT
+    }
+
+
+ANSWER_SCHEMA: dict[str, Any] = bare(Answer.model_json_schema())
+
+
+def read_answer(message: AIMessage) -> Answer:
+    """The answer in `message`: the arguments of its `trade_plan` call, else the JSON object in its text.
+
+    Raises:
+        Unusable: there is none, or it is not in the answer's form.
+    """
+    handed_in = [call["args"] for call in message.tool_calls if call["name"] == ANSWER_NAME]
+    raw: Any = handed_in[-1] if handed_in else _parsed(message.text)
+    try:
+        return Answer.model_validate(raw)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        told = [f"{'.'.join(map(str, problem['loc'])) or 'answer'}: {problem['msg']}" for problem in problems]
+        more = f"; and {len(told) - MOST_PROBLEMS} more" if len(told) > MOST_PROBLEMS else ""
+        raise Unusable("; ".join(told[:MOST_PROBLEMS]) + more) from error
+
+
+def _parsed(text: str) -> Any:
+    """The JSON object in `text`, whatever stands before and after it."""
+    start, end = text.find("{"), text.rfind("}")
+    if not text.strip():
+        raise Unusable("the answer is empty")
+    if start < 0 or end < start:
+        raise Unusable("the answer is not a JSON object")
+    try:
+        return json.loads(text[start : end + 1], parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise Unusable(f"the answer is not JSON ({one_line(str(error), 120)})") from error
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")

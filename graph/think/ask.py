@@ -1,0 +1,102 @@
+"""THINK: one question to the model, its answer told as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langchain_core.messages.utils import message_chunk_to_message
+from langgraph.runtime import Runtime
+
+import prompts
+from graph.events import Progress, Spoke, TokensUsed
+from graph.state import Context
+from graph.think.answer import ANSWER_NAME
+from graph.think.budget import is_last_call, output_left, why_over, with_call
+from graph.think.mind import AskOtherwise, CutShort, Manner, Mind, NoAnswer, Question
+from graph.think.prompt import CHARACTERS_A_TOKEN, offered_tools, tokens_in
+from graph.think.study import study_of
+from graph.think.thinking import Thinking, Turn
+
+SLACK = 8
+"""Characters for each token that an answer may have before it is broken off: a server may not heed the bound it got."""
+
+
+async def ask(state: Thinking, runtime: Runtime[Context]) -> Thinking:
+    """The model's next words, or the trouble that keeps it from any."""
+    context, mind = runtime.context, runtime.context.mind
+    if mind is None:
+        raise RuntimeError("there is no model to ask")
+    settings, spent, asked = context.settings, state["spent"], _closed_if_last(state, runtime)
+    size = tokens_in(asked.messages, asked.tools)
+    over = why_over(spent, size, settings, context.clock(), state["ends_at"])
+    if over:
+        return {"trouble": over, "turn": "settle"}
+    runtime.stream_writer(Progress(f"asking {mind.name}"))
+    try:
+        async with asyncio.timeout((state["ends_at"] - context.clock()).total_seconds()):
+            said = await _listen(mind, asked, runtime)
+    except TimeoutError:
+        over = f"the {settings.max_think_seconds} s of max_think_seconds are over"
+        return {"spent": with_call(spent, None, size, 0), "trouble": over, "turn": "settle"}
+    except NoAnswer as error:
+        return _after(error, state, size, settings.model_retries)
+    spent = with_call(spent, said.usage_metadata, size, _length(said) // CHARACTERS_A_TOKEN)
+    runtime.stream_writer(TokensUsed(spent.input_tokens, spent.output_tokens))
+    heard: Thinking = {"messages": (*asked.messages, said), "said": said, "spent": spent, "turn": _turn(said)}
+    return {**heard, "closing": True} if not asked.tools else heard
+
+
+def _closed_if_last(state: Thinking, runtime: Runtime[Context]) -> Question:
+    """The question; without tools where none may be called any more, and then it says so."""
+    settings, spent, messages = runtime.context.settings, state["spent"], state["messages"]
+    closing = state.get("closing", False)
+    if not closing and spent.model_calls and is_last_call(spent, settings):
+        messages = (*messages, HumanMessage(prompts.load("think_close")))
+    closing = closing or is_last_call(spent, settings) or state["manner"] is Manner.JSON
+    tools = () if closing else offered_tools(study_of(state["snapshot"], runtime)).values()
+    return Question(messages, tuple(tool.schema for tool in tools), state["manner"], output_left(spent, settings))
+
+
+def _after(error: NoAnswer, state: Thinking, size: int, retries: int) -> Thinking:
+    """What is done about a question that got no answer."""
+    spent, other, cuts = with_call(state["spent"], None, 0, 0), state["manner"].next, state.get("cuts", 0)
+    if isinstance(error, AskOtherwise) and other:
+        return {"manner": other, "spent": spent, "turn": "ask"}
+    if isinstance(error, CutShort):
+        spent = with_call(state["spent"], None, size, 0)
+        if cuts < retries:
+            return {"cuts": cuts + 1, "spent": spent, "turn": "ask"}
+    return {"spent": spent, "trouble": str(error), "turn": "settle"}
+
+
+def _turn(said: AIMessage) -> Turn:
+    """Whether the model wants to look something up, or has answered."""
+    named = [call["name"] for call in (*said.tool_calls, *said.invalid_tool_calls)]
+    return "look_up" if named and ANSWER_NAME not in named else "weigh"
+
+
+async def _listen(mind: Mind, question: Question, runtime: Runtime[Context]) -> AIMessage:
+    """The whole answer.
+
+    Raises:
+        NoAnswer: it is far longer than it may be, or there is none.
+    """
+    most, length = question.most_tokens * SLACK, 0
+    whole: AIMessageChunk | None = None
+    async for chunk in mind.answer(question):
+        whole = chunk if whole is None else whole + chunk
+        if chunk.text:
+            runtime.stream_writer(Spoke(chunk.text))
+        length += _length(chunk)
+        if length > most:
+            raise NoAnswer(f"the answer of {mind.name} is longer than max_output_tokens allows; it was not read on")
+    said = message_chunk_to_message(whole) if whole else None
+    if not isinstance(said, AIMessage):
+        raise CutShort(f"{mind.name} answered nothing at all")
+    return said
+
+
+def _length(message: AIMessage) -> int:
+    calls = message.tool_call_chunks if isinstance(message, AIMessageChunk) else message.tool_calls
+    return len(message.text) + sum(len(str(call["args"] or "")) for call in calls)

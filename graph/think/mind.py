@@ -1,0 +1,75 @@
+"""The language model as the thinking step knows it: a question in, pieces of an answer out.
+
+A mind holds no tools and runs none. It may name those it would like to see used; the step decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from langchain_core.messages import AIMessageChunk, BaseMessage
+
+
+class Manner(StrEnum):
+    """How the server is held to the form of the final answer, the strictest first; not every server knows every one."""
+
+    JSON_SCHEMA = "json_schema"
+    FUNCTION_CALLING = "function_calling"
+    JSON = "json"
+
+    @property
+    def next(self) -> Manner | None:
+        """What a server is asked for that refuses this one."""
+        manners = list(Manner)
+        return manners[manners.index(self) + 1] if self is not Manner.JSON else None
+
+
+@dataclass(frozen=True)
+class Question:
+    """`tools` are function tools in OpenAI's form, empty where none may be called; `most_tokens` bounds the answer."""
+
+    messages: tuple[BaseMessage, ...]
+    tools: tuple[dict[str, Any], ...]
+    manner: Manner
+    most_tokens: int
+
+
+class NoAnswer(Exception):
+    """The model gave no answer that can be used; the message is a sentence for the investor."""
+
+
+class AskOtherwise(NoAnswer):
+    """The server refuses to be asked in this manner."""
+
+
+class CutShort(NoAnswer):
+    """The answer broke off in the middle; asking again may help."""
+
+
+class Mind(Protocol):
+    """A language model behind its server."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        ...
+
+    @property
+    def server(self) -> str:
+        """Where it is, as may be shown."""
+        ...
+
+    def answer(self, question: Question) -> AsyncIterator[AIMessageChunk]:
+        """The answer, piece by piece.
+
+        Raises:
+            NoAnswer: there is none, or it cannot be understood.
+        """
+        ...
+
+    def request(self, question: Question) -> dict[str, Any]:
+        """The body of the request that `answer` would send; no key is in it."""
+        ...

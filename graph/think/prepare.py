@@ -1,0 +1,37 @@
+"""THINK, first: the rules' plan, and what earlier runs learned; where a model thinks, what it is told to begin with."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from langgraph.runtime import Runtime
+
+from graph.memory import known_manner, recall
+from graph.record import Usage
+from graph.state import Context, State
+from graph.think.mind import Manner
+from graph.think.prompt import briefing
+from graph.think.study import Study
+from graph.think.thinking import Thinking
+from portfolio.rebalance import baseline_plan
+
+
+async def prepare(state: State, runtime: Runtime[Context]) -> Thinking:
+    context, snapshot = runtime.context, state["snapshot"]
+    lessons = await recall(runtime.store, snapshot.account.account_id, snapshot.as_of) if runtime.store else ()
+    study = Study(snapshot, context.trading_day(snapshot), context, runtime.store)
+    baseline = baseline_plan(snapshot, context.settings, study.day)
+    begun: Thinking = {"lessons": lessons, "plan": baseline}
+    if context.mind is None:
+        return begun
+    told = briefing(study, baseline, lessons)
+    manner = await known_manner(runtime.store, context.mind, context.clock()) if runtime.store else None
+    return {
+        **begun,
+        "baseline": baseline,
+        "ends_at": context.clock() + timedelta(seconds=context.settings.max_think_seconds),
+        "messages": told.messages,
+        "sources": told.sources,
+        "manner": manner or Manner.JSON_SCHEMA,
+        "spent": Usage(),
+    }

@@ -1,0 +1,90 @@
+"""What the model's tools work on, and the form of a tool: arguments in, figures out. None of them can order."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.runtime import Runtime
+from langgraph.store.base import BaseStore
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from brokers.errors import BrokerError
+from config.rules import ticker
+from graph.state import Context
+from graph.think.answer import bare
+from graph.think.sheets import Sheet, plain
+from portfolio.limits import Batch, TradingDay
+from portfolio.models import PortfolioSnapshot
+from tools.contract import Tool
+
+MOST_SYMBOLS = 40
+
+
+@dataclass(frozen=True)
+class Study:
+    """One run's account and market, for looking and for trying out."""
+
+    snapshot: PortfolioSnapshot
+    day: TradingDay
+    context: Context
+    store: BaseStore | None
+
+    @property
+    def batch(self) -> Batch:
+        return Batch(self.snapshot, self.context.settings, self.day)
+
+    def spelt(self, symbol: str) -> str:
+        """The symbol as the snapshot spells it."""
+        known = (name for name in self.snapshot.contracts if ticker(name) == ticker(symbol))
+        return next(known, ticker(symbol))
+
+
+class Arguments(BaseModel):
+    """What a tool is called with; the field names and types are all the model is told of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class NoSuchThing(Exception):
+    """What the model asked for is not there; the message is for it to read."""
+
+
+@dataclass(frozen=True)
+class ModelTool:
+    """A tool the model may call. `needs` names the broker's tools it uses, any of which must be there."""
+
+    name: str
+    says: str
+    arguments: type[Arguments]
+    use: Callable[[Any, Study], Awaitable[tuple[Sheet, ...]]]
+    needs: tuple[Tool, ...] = ()
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The tool in OpenAI's form."""
+        parameters = bare(self.arguments.model_json_schema())
+        function = {"name": self.name, "description": self.says, "parameters": parameters}
+        return {"type": "function", "function": function}
+
+    async def call(self, arguments: dict[str, Any], study: Study) -> tuple[Sheet, ...]:
+        """What the tool finds.
+
+        Raises:
+            NoSuchThing: there is nothing to find, or the arguments are not the tool's.
+        """
+        try:
+            asked = self.arguments.model_validate(arguments)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise NoSuchThing(f"{'.'.join(map(str, first['loc'])) or self.name}: {first['msg']}") from error
+        try:
+            return await self.use(asked, study)
+        except BrokerError as error:
+            raise NoSuchThing(plain(str(error), 300)) from error
+
+
+def study_of(snapshot: PortfolioSnapshot, runtime: Runtime[Context]) -> Study:
+    context = runtime.context
+    return Study(snapshot, context.trading_day(snapshot), context, runtime.store)
