@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from cli import approvals, config_commands, explain, halt, orders, run, server, sim
+from cli import approvals, config_commands, explain, halt, orders, prompt, run, server, sim
 from cli.exit_codes import help_text
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command()(halt.halt)
 app.command()(halt.resume)
 app.command("emergency-stop")(halt.emergency_stop)
 app.add_typer(orders.app, name="orders")
+app.add_typer(prompt.app, name="prompt")
 app.command()(server.server)
 app.add_typer(sim.app, name="sim")
 app.add_typer(config_commands.app, name="config")

@@ -15,10 +15,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from config.rules import ticker
 from config.settings import Settings
+from graph.record import Thought
 from graph.state import State
 from portfolio.drift import BucketDrift, DriftTable, OddHolding, drift_table
 from portfolio.models import (
+    STRUCK,
     OrderRecord,
     OrderStatus,
     OrderTerms,
@@ -28,6 +31,7 @@ from portfolio.models import (
     TradePlan,
     Verdict,
 )
+from portfolio.rebalance import SOURCE
 
 NEW_YORK = ZoneInfo("America/New_York")
 CLOCK_SLACK_SECONDS = 300
@@ -153,8 +157,39 @@ def _drift(bucket: BucketDrift, threshold: float) -> str:
     return f"[{'yellow' if bucket.is_outside(threshold) else 'green'}]{round(bucket.drift, 1) + 0.0:+.1f}[/]"
 
 
-def think_screen(state: State) -> RenderableType:
-    return Group(*_lessons(state), *_decisions(state["plan"], state["snapshot"]), *_notes(state["plan"]))
+def think_screen(state: State, settings: Settings) -> RenderableType:
+    plan, snapshot, thought = state["plan"], state["snapshot"], state.get("thought")
+    parts = [*_lessons(state), *_decisions(plan, snapshot), *_notes(plan)]
+    if thought:
+        parts.extend(_thought(thought, snapshot))
+    elif settings.think_mode != "rules":
+        parts.append(Text("No model is asked: OPENAI_API_KEY is not set.", style="dim"))
+    return Group(*parts)
+
+
+def _thought(thought: Thought, snapshot: PortfolioSnapshot) -> Iterator[RenderableType]:
+    """How the model came to its plan: what did not hold, what it would do where it is only watched, what it cost."""
+    if thought.trouble:
+        yield _point(thought.trouble, "!")
+    for struck in thought.struck[:MOST_NOTES]:
+        about = f"{struck.symbol}: " if struck.symbol else ""
+        yield Text.assemble(("Struck ", "yellow"), about, (struck.words, "strike"), (f" - {struck.why}", "dim"))
+    if len(thought.struck) > MOST_NOTES:
+        yield _point(f"and {len(thought.struck) - MOST_NOTES} more, all in the record (--json)")
+    if thought.shadow:
+        yield Text(
+            f"In its shadow {thought.model} would have done this, and nothing of it is sent:", style="bold magenta"
+        )
+        yield from _decisions(thought.shadow, snapshot)
+        passed = sum(verdict.passed for verdict in thought.shadow_verdicts)
+        yield Text(f"The guard would let {passed} of {len(thought.shadow_verdicts)} trades through.", style="magenta")
+    usage = thought.usage
+    words = (
+        f"{thought.model}: {usage.model_calls} calls, {usage.tool_calls} tools, "
+        f"{'about ' if usage.estimated else ''}{usage.input_tokens:,} tokens read and {usage.output_tokens:,} written, "
+    )
+    cost = "cost unknown" if usage.cost is None else f"about ${usage.cost:,.4f}"
+    yield Text(words + cost, style="dim")
 
 
 def _lessons(state: State) -> Iterator[RenderableType]:
@@ -163,21 +198,46 @@ def _lessons(state: State) -> Iterator[RenderableType]:
 
 
 def _decisions(plan: TradePlan, snapshot: PortfolioSnapshot) -> Iterator[RenderableType]:
-    yield Text(plan.summary)
-    author = "Rules" if plan.source == "rules" else plan.source
+    yield _unstruck(plan.summary) if plan.source != SOURCE else Text(plan.summary)
+    author = "Rules" if plan.source == SOURCE else plan.source
     count = len(plan.trades)
     yield Text(f"{author} made {count} trading decision{'' if count == 1 else 's'}", style="bold")
     trades = Table.grid(padding=(0, 2))
     trades.add_column()
     trades.add_column()
     trades.add_column(justify="right")
+    unlike = {deviation.symbol: deviation for deviation in plan.deviations}
     for trade in plan.trades:
         words = _trade_words(trade.side, trade.quantity, trade.symbol)
+        deviation = unlike.pop(ticker(trade.symbol), None)
         if trade.protective:
             words.append(" exit", style="bold yellow")
-        trades.add_row("", words, _worth(trade, snapshot), Text(trade.reason, style="dim"))
+        if deviation:
+            words.append(f" {deviation.what}", style="magenta")
+        trades.add_row("", words, _worth(trade, snapshot), _reason(trade))
     if count:
         yield trades
+    for deviation in unlike.values():
+        yield Text.assemble(
+            ("  ", ""), (f"{deviation.symbol} {deviation.what}", "magenta"), "  ", _unstruck(deviation.why)
+        )
+
+
+def _reason(trade: ProposedTrade) -> Text:
+    """Why, what is expected of it, and the figures that hold."""
+    lines = [_unstruck(trade.reason)]
+    if trade.expected_effect:
+        lines.append(Text.assemble("→ ", _unstruck(trade.expected_effect)))
+    lines.extend(Text(f"✓ {one.source} {one.value:f} {one.unit}".rstrip(), style="green") for one in trade.evidence)
+    return Text("\n").join(lines)
+
+
+def _unstruck(words: str) -> Text:
+    """A model's words, with those that nothing bears out struck through."""
+    text = Text(style="dim")
+    for place, part in enumerate(words.split(STRUCK)):
+        text.append(part, style="strike red" if place % 2 else "")
+    return text
 
 
 def _worth(trade: ProposedTrade, snapshot: PortfolioSnapshot) -> str:

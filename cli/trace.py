@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,12 @@ from rich.panel import Panel
 from rich.prompt import Confirm
 from rich.text import Text
 
+from cli.speech import Speech
+
 if TYPE_CHECKING:
     from config.settings import Settings
     from graph.events import ApprovalWanted, Event, StepFinished
-    from graph.record import Approval, RunRecord
+    from graph.record import Approval, RunRecord, ToolUse
 
 TITLES = {
     "sense": ("🔍", "SENSE", "Gathering market and portfolio data"),
@@ -50,6 +53,7 @@ class Trace:
         self._status = console.status("") if console.is_terminal else None
         self._step = ""
         self._began = 0.0
+        self._speech = Speech()
 
     @property
     def may_have_sent(self) -> bool:
@@ -71,7 +75,14 @@ class Trace:
         self._console.print(line, Text(f"run {run_id}", style="dim"), sep="\n")
 
     def show(self, event: Event, settings: Settings) -> None:
-        from graph.events import Progress, StepFinished, StepStarted  # noqa: PLC0415  (loaded by now, not before)
+        from graph.events import (  # noqa: PLC0415  (loaded by now, not before)
+            Progress,
+            Spoke,
+            StepFinished,
+            StepStarted,
+            TokensUsed,
+            ToolUsed,
+        )
 
         match event:
             case StepStarted(step):
@@ -79,8 +90,21 @@ class Trace:
                 self._busy(TITLES[step][2])
             case Progress(text):
                 self._busy(text)
+            case Spoke(text):
+                self._say(self._speech.hear(text))
+                self._busy(f"the model is {self._speech.doing}")
+            case TokensUsed(read, written):
+                self._say(self._speech.end())
+                self._speech = Speech()
+                self._busy(f"{read:,} tokens read and {written:,} written by the model so far")
+            case ToolUsed(use):
+                self._console.print(tool_line(use))
             case StepFinished():
                 self._finish_step(event, settings)
+
+    def _say(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._console.print(Text(f"  {line}", style="italic cyan"))
 
     def _busy(self, text: str) -> None:
         if self._status is None:
@@ -139,6 +163,12 @@ def trace_for(*, as_json: bool, interactive: bool) -> Trace:
     return Trace(console, panels=console.is_terminal, as_json=as_json, interactive=interactive)
 
 
+def tool_line(use: ToolUse) -> Text:
+    """A tool that the model called, with what and what came of it."""
+    mark = ("  refused ", "bold red") if use.refused else ("  looked up ", "cyan")
+    return Text.assemble(mark, (use.name, "bold"), f" {use.arguments}", (f" → {use.result}", "dim"))
+
+
 def _screen(event: StepFinished, settings: Settings) -> RenderableType:
     from cli import screens  # noqa: PLC0415  (it needs the graph's facts, which are loaded by now)
 
@@ -146,7 +176,7 @@ def _screen(event: StepFinished, settings: Settings) -> RenderableType:
         case "sense":
             return screens.sense_screen(event.state, settings)
         case "think":
-            return screens.think_screen(event.state)
+            return screens.think_screen(event.state, settings)
         case "act":
             return screens.act_screen(event.state)
         case _:

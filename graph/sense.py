@@ -32,7 +32,7 @@ MOST_MARK_GAP = Decimal(10)
 
 async def sense(state: State, runtime: Runtime[Context]) -> State:
     context = runtime.context
-    account = await _the_account(context.reader)
+    account = await the_account(context.reader)
     context.claim(account.account_id)
     runtime.stream_writer(Progress("settling earlier orders"))
     close_earlier_plans(account.account_id, state["run_id"], context)
@@ -84,7 +84,7 @@ def _clock_checked(snapshot: PortfolioSnapshot, last_order: datetime | None) -> 
     return snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, warned)})
 
 
-async def _the_account(reader: AccountReader) -> Account:
+async def the_account(reader: AccountReader) -> Account:
     accounts = await reader.accounts()
     if len(accounts) != 1:
         named = ", ".join(account.account_id for account in accounts) or "none"

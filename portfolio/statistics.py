@@ -12,7 +12,7 @@ from portfolio.models import Bar, Fact
 TRADING_DAYS = 252
 """In a year, by convention."""
 FEWEST_RETURNS = 20
-SPANS = {"return_5d": 5, "return_21d": 21, "return_63d": 63, "return_252d": 252}
+SPANS = {"return_5d": 5, "return_21d": 21, "return_63d": 63, "return_126d": 126}
 
 
 class PriceStatistics(Fact):

@@ -20,7 +20,10 @@ MOST_CLAIMED = 1e15
 MOST_OF_A_REASON = 400
 MOST_PROBLEMS = 8
 # Bounds are checked here all the same; some servers know no such words.
-LEFT_OUT = {"title", "description", "default", "maxItems", "minLength", "maxLength", "minimum", "maximum"}
+LEFT_OUT = {
+    "title", "description", "default", "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum",
+    "exclusiveMinimum", "maxProperties",
+}  # fmt: skip
 
 
 class Unusable(Exception):

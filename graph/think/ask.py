@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.utils import message_chunk_to_message
 from langgraph.runtime import Runtime
 
@@ -20,6 +21,8 @@ from graph.think.thinking import Thinking, Turn
 
 SLACK = 8
 """Characters for each token that an answer may have before it is broken off: a server may not heed the bound it got."""
+MOST_OF_THE_ARGUMENTS = 32_000
+"""Characters, of all tools called at once."""
 
 
 async def ask(state: Thinking, runtime: Runtime[Context]) -> Thinking:
@@ -27,7 +30,7 @@ async def ask(state: Thinking, runtime: Runtime[Context]) -> Thinking:
     context, mind = runtime.context, runtime.context.mind
     if mind is None:
         raise RuntimeError("there is no model to ask")
-    settings, spent, asked = context.settings, state["spent"], _closed_if_last(state, runtime)
+    settings, spent, asked = context.settings, state["spent"], next_question(state, runtime)
     size = tokens_in(asked.messages, asked.tools)
     over = why_over(spent, size, settings, context.clock(), state["ends_at"])
     if over:
@@ -43,11 +46,11 @@ async def ask(state: Thinking, runtime: Runtime[Context]) -> Thinking:
         return _after(error, state, size, settings.model_retries)
     spent = with_call(spent, said.usage_metadata, size, _length(said) // CHARACTERS_A_TOKEN)
     runtime.stream_writer(TokensUsed(spent.input_tokens, spent.output_tokens))
-    heard: Thinking = {"messages": (*asked.messages, said), "said": said, "spent": spent, "turn": _turn(said)}
+    heard: Thinking = {"messages": (*asked.messages, said), "said": said, "spent": spent, "turn": _turn(said, asked)}
     return {**heard, "closing": True} if not asked.tools else heard
 
 
-def _closed_if_last(state: Thinking, runtime: Runtime[Context]) -> Question:
+def next_question(state: Thinking, runtime: Runtime[Context]) -> Question:
     """The question; without tools where none may be called any more, and then it says so."""
     settings, spent, messages = runtime.context.settings, state["spent"], state["messages"]
     closing = state.get("closing", False)
@@ -70,10 +73,10 @@ def _after(error: NoAnswer, state: Thinking, size: int, retries: int) -> Thinkin
     return {"spent": spent, "trouble": str(error), "turn": "settle"}
 
 
-def _turn(said: AIMessage) -> Turn:
-    """Whether the model wants to look something up, or has answered."""
+def _turn(said: AIMessage, asked: Question) -> Turn:
+    """Whether the model wants to look something up, and may, or has answered."""
     named = [call["name"] for call in (*said.tool_calls, *said.invalid_tool_calls)]
-    return "look_up" if named and ANSWER_NAME not in named else "weigh"
+    return "look_up" if named and asked.tools and ANSWER_NAME not in named else "weigh"
 
 
 async def _listen(mind: Mind, question: Question, runtime: Runtime[Context]) -> AIMessage:
@@ -82,21 +85,22 @@ async def _listen(mind: Mind, question: Question, runtime: Runtime[Context]) -> 
     Raises:
         NoAnswer: it is far longer than it may be, or there is none.
     """
-    most, length = question.most_tokens * SLACK, 0
-    whole: AIMessageChunk | None = None
+    most, chunks = question.most_tokens * SLACK, list[AIMessageChunk]()
+    words = arguments = 0
     async for chunk in mind.answer(question):
-        whole = chunk if whole is None else whole + chunk
+        chunks.append(chunk)
         if chunk.text:
             runtime.stream_writer(Spoke(chunk.text))
-        length += _length(chunk)
-        if length > most:
+        words += len(chunk.text)
+        arguments += sum(len(call["args"] or "") for call in chunk.tool_call_chunks)
+        if words > most or arguments > min(most, MOST_OF_THE_ARGUMENTS):
             raise NoAnswer(f"the answer of {mind.name} is longer than max_output_tokens allows; it was not read on")
-    said = message_chunk_to_message(whole) if whole else None
+    # All at once, as every addition would read the arguments again.
+    said = message_chunk_to_message(add_ai_message_chunks(*chunks)) if chunks else None
     if not isinstance(said, AIMessage):
         raise CutShort(f"{mind.name} answered nothing at all")
     return said
 
 
-def _length(message: AIMessage) -> int:
-    calls = message.tool_call_chunks if isinstance(message, AIMessageChunk) else message.tool_calls
-    return len(message.text) + sum(len(str(call["args"] or "")) for call in calls)
+def _length(said: AIMessage) -> int:
+    return len(said.text) + sum(len(str(call["args"] or "")) for call in said.tool_calls)

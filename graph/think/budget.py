@@ -20,9 +20,9 @@ def why_over(spent: Usage, request_tokens: int, settings: Settings, now: datetim
     if spent.model_calls >= settings.max_model_calls:
         return f"the {settings.max_model_calls} calls of max_model_calls are used up"
     if spent.input_tokens + request_tokens > settings.max_input_tokens:
-        return f"max_input_tokens ({settings.max_input_tokens:,}) leaves no room for another call"
+        return f"no room for another call is left in max_input_tokens ({settings.max_input_tokens:,})"
     if output_left(spent, settings) < min(LEAST_ANSWER, settings.max_output_tokens):
-        return f"max_output_tokens ({settings.max_output_tokens:,}) are used up"
+        return f"no room for an answer is left in max_output_tokens ({settings.max_output_tokens:,})"
     if now >= ends_at:
         return f"the {settings.max_think_seconds} s of max_think_seconds are over"
     return None

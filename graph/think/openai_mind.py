@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import openai
 from langchain_core.messages import AIMessageChunk
 from langchain_openai import ChatOpenAI
+from langchain_openai._compat import httpx  # the one of two libraries of that kind that the client is built on
 from pydantic import SecretStr
 
 from config.settings import Settings
@@ -21,6 +22,7 @@ from graph.think.mind import AskOtherwise, CutShort, Manner, NoAnswer, Question
 from tools.wire.foreign_text import one_line
 
 OPENAI = "https://api.openai.com/v1"
+MOST_BYTES, MOST_OF_A_LINE = 16_000_000, 32_000
 NO_KEY = "none"
 """What servers that want no key are sent, as the library insists on one."""
 
@@ -33,8 +35,42 @@ BAD_REQUESTS = (400, 405, 415, 422, 501)
 @asynccontextmanager
 async def open_mind(settings: Settings) -> AsyncIterator[OpenAIMind]:
     """The model that the settings name; nothing is asked yet."""
-    async with openai.DefaultAsyncHttpxClient() as client:
+    # Compressed, a small answer could unfold into any size.
+    headers, hooks = {"Accept-Encoding": "identity"}, {"response": [_bound]}
+    async with openai.DefaultAsyncHttpxClient(headers=headers, event_hooks=hooks) as client:
         yield OpenAIMind(settings, client)
+
+
+async def _bound(response: httpx.Response) -> None:
+    """Hold what is read of the response within bounds, whatever the server sends."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise NoAnswer(f"the model server {response.url.netloc.decode()} compresses its answers, and was asked not to")
+    if isinstance(response.stream, httpx.AsyncByteStream):
+        response.stream = _Bounded(response.stream)
+
+
+class _Bounded(httpx.AsyncByteStream):
+    """A stream that breaks off where it, or one line of it, is longer than any answer.
+
+    Lines matter as the library reads arguments of tools in time that grows with the square of their length.
+    """
+
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        total = line = 0
+        async for part in self._stream:
+            first, *others = part.split(b"\n")
+            longest = max(line + len(first), *map(len, others), 0)
+            line = len(others[-1]) if others else line + len(first)
+            total += len(part)
+            if total > MOST_BYTES or longest > MOST_OF_A_LINE:
+                raise NoAnswer("the model server's answer is longer than any answer; it was not read on")
+            yield part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 class OpenAIMind:
@@ -65,8 +101,10 @@ class OpenAIMind:
         return urlsplit(self._settings.openai_base_url or OPENAI).netloc
 
     async def answer(self, question: Question) -> AsyncIterator[AIMessageChunk]:
+        has_begun = False
         try:
             async for chunk in self._model.astream(list(question.messages), **self._asked(question)):
+                has_begun = True
                 yield chunk
         except openai.APIStatusError as error:
             raise self._refusal(error) from error
@@ -74,6 +112,8 @@ class OpenAIMind:
             seconds = self._settings.model_timeout_seconds
             raise NoAnswer(f"{self._who} said nothing for {seconds} s (model_timeout_seconds)") from error
         except openai.APIConnectionError as error:
+            if has_begun:
+                raise CutShort(f"{self._who} broke off its answer ({self._words(error)})") from error
             raise NoAnswer(f"{self._who} cannot be reached ({self._words(error)})") from error
         except openai.OpenAIError as error:
             raise CutShort(f"{self._who} broke off its answer ({self._words(error)})") from error

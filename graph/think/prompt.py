@@ -144,7 +144,8 @@ def _rule(rule: TradingRule) -> str:
         parts.append(f"stop loss {rule.stop_loss:g} %")
     if rule.take_profit is not None:
         parts.append(f"take profit {rule.take_profit:g} %")
-    return f"- {', '.join(parts)}: {' '.join(rule.symbols)}"
+    words = f" ({plain(rule.description, MOST_OF_A_LESSON)})" if rule.description else ""
+    return f"- {', '.join(parts)}: {' '.join(rule.symbols)}{words}"
 
 
 def _targets(settings: Settings) -> Sheet:

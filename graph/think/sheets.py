@@ -66,13 +66,15 @@ class Sheet:
         return "\n".join(lines) or "nothing"
 
     def figures(self) -> tuple[Figure, ...]:
-        """Every number that `text` shows in a cell."""
-        return tuple(
-            Figure((name, column.name), Decimal(_shown(cell, column)), column.unit)
-            for name, cells in self.rows[:MOST_ROWS]
-            for cell, column in zip(cells, self.columns, strict=True)
-            if cell is not None and not isinstance(cell, str)
-        )
+        """Every number that `text` shows."""
+        found = [Figure(("words",), number, "") for words in self.words for number in numbers_in(words)]
+        for name, cells in self.rows[:MOST_ROWS]:
+            for cell, column in zip(cells, self.columns, strict=True):
+                if isinstance(cell, str):
+                    found.extend(Figure((name, column.name), number, "") for number in numbers_in(cell))
+                elif cell is not None:
+                    found.append(Figure((name, column.name), Decimal(_shown(cell, column)), column.unit))
+        return tuple(found)
 
 
 def facts(entries: Iterable[tuple[str, Cell, str]], *, places: int | None = 2) -> Sheet:
@@ -95,8 +97,12 @@ def fenced(name: str, body: str) -> str:
     return f'<data name="{name}">\n{body}\n</data>'
 
 
+def numbers_in(words: str) -> list[Decimal]:
+    return [Decimal(digits.replace(",", "")) for digits in re.findall(r"\d[\d,]*(?:\.\d+)?", words)]
+
+
 def _head(column: Column) -> str:
-    return f"{column.name} {column.unit}".rstrip()
+    return f"{column.name} {column.unit}".rstrip() if column.unit != column.name else column.name
 
 
 def _shown(cell: Cell, column: Column) -> str:

@@ -41,6 +41,15 @@ class Study:
         return next(known, ticker(symbol))
 
 
+def _open(schema: Any) -> Any:
+    """`schema` without the words that more is refused, which only cost tokens: it is refused all the same."""
+    if isinstance(schema, list):
+        return [_open(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: _open(part) for key, part in schema.items() if (key, part) != ("additionalProperties", False)}
+
+
 class Arguments(BaseModel):
     """What a tool is called with; the field names and types are all the model is told of them."""
 
@@ -64,7 +73,7 @@ class ModelTool:
     @property
     def schema(self) -> dict[str, Any]:
         """The tool in OpenAI's form."""
-        parameters = bare(self.arguments.model_json_schema())
+        parameters = _open(bare(self.arguments.model_json_schema()))
         function = {"name": self.name, "description": self.says, "parameters": parameters}
         return {"type": "function", "function": function}
 

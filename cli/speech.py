@@ -1,0 +1,54 @@
+"""What a model writes, made fit to be read while it comes: its prose line by line, of its plan only that it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+LONGEST_LINE = 100
+PLAN_BEGINS = ("{", "```")
+
+
+class Speech:
+    """One message of a model, piece by piece."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._length = 0
+        self._is_plan: bool | None = None
+
+    @property
+    def doing(self) -> str:
+        """What it is at, in a few words."""
+        return f"writing its plan, {self._length:,} characters" if self._is_plan else self._held[-60:] or "speaking"
+
+    def hear(self, piece: str) -> Iterator[str]:
+        """The lines that are whole now."""
+        self._length += len(piece)
+        self._held += piece
+        if self._is_plan is None and self._held.strip():
+            self._is_plan = self._held.lstrip().startswith(PLAN_BEGINS)
+        if self._is_plan:
+            self._held = ""
+        while "\n" in self._held or len(self._held) > LONGEST_LINE:
+            line, self._held = self._cut()
+            if line:
+                yield line
+
+    def end(self) -> Iterator[str]:
+        """What was not a whole line, once nothing more comes."""
+        line = _readable(self._held)
+        if line:
+            yield line
+
+    def _cut(self) -> tuple[str, str]:
+        head, newline, rest = self._held.partition("\n")
+        if newline and len(head) <= LONGEST_LINE:
+            return _readable(head), rest
+        at = self._held.rfind(" ", 0, LONGEST_LINE)
+        at = at if at > 0 else LONGEST_LINE
+        return _readable(self._held[:at]), self._held[at:]
+
+
+def _readable(line: str) -> str:
+    """The line with nothing in it that steers a terminal."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in line).split())

@@ -1,0 +1,206 @@
+"""A server on the loopback that speaks OpenAI's Chat Completions and says what a script tells it to, well or badly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool the model calls; `arguments` as an object, or as the text it writes in place of one."""
+
+    name: str
+    arguments: dict[str, Any] | str = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Say:
+    """An answer in words or calls, in `pieces` chunks; `usage` None where the server counts nothing."""
+
+    text: str = ""
+    calls: Sequence[Call] = ()
+    usage: tuple[int, int] | None = (1000, 100)
+    pieces: int = 3
+    cut: bool = False
+    """The connection breaks before the end."""
+
+
+@dataclass(frozen=True)
+class Fail:
+    """An HTTP error."""
+
+    status: int
+    message: str = "no"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Whatever bytes, as a stream of events."""
+
+    data: bytes
+    kind: str = "text/event-stream"
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Nothing, for so many seconds."""
+
+    seconds: float
+
+
+Reply = Say | Fail | Raw | Silence
+Script = Callable[[Body, int], Reply]
+"""Gets the body of a request and how many came before it."""
+
+
+@dataclass
+class ModelServer:
+    script: Script
+    url: str = ""
+    requests: list[Body] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    """When each request came, in seconds of a clock that only runs forward."""
+
+    async def complete(self, request: Request) -> Response:
+        body = await request.json()
+        number = len(self.requests)
+        self.requests.append(body)
+        self.headers.append(dict(request.headers))
+        self.times.append(time.monotonic())
+        reply = self.script(body, number)
+        match reply:
+            case Fail(status, message, headers):
+                return JSONResponse({"error": {"message": message, "type": "test"}}, status, headers)
+            case Raw(data, kind):
+                return Response(data, media_type=kind)
+            case Silence(seconds):
+                await asyncio.sleep(seconds)
+                return Response(b"data: [DONE]\n\n", media_type="text/event-stream")
+            case Say():
+                return StreamingResponse(_events(reply, body), media_type="text/event-stream")
+
+
+@asynccontextmanager
+async def model_server(script: Script) -> AsyncIterator[ModelServer]:
+    told = ModelServer(script)
+    app = Starlette(routes=[Route("/v1/chat/completions", told.complete, methods=["POST"])])
+    server = _Quiet(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
+    listening = socket.create_server(("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        told.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        yield told
+    finally:
+        server.should_exit = server.force_exit = True
+        await serving
+
+
+class _Quiet(uvicorn.Server):
+    """Leaves the signals to the program under test."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _events(reply: Say, body: Body) -> AsyncIterator[bytes]:
+    for number, delta in enumerate(_deltas(reply)):
+        if reply.cut and number == 1:
+            raise ConnectionError("cut, as the script has it")
+        yield _event({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}, body)
+    finish = "tool_calls" if reply.calls else "stop"
+    yield _event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}, body)
+    if reply.usage and body.get("stream_options", {}).get("include_usage"):
+        read, written = reply.usage
+        usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        yield _event({"choices": [], "usage": usage}, body)
+    yield b"data: [DONE]\n\n"
+
+
+def _deltas(reply: Say) -> Iterator[Body]:
+    yield {"role": "assistant", "content": ""}
+    size = max(1, -(-len(reply.text) // reply.pieces))
+    for start in range(0, len(reply.text), size):
+        yield {"content": reply.text[start : start + size]}
+    for place, call in enumerate(reply.calls):
+        arguments = call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)
+        function = {"name": call.name, "arguments": arguments}
+        yield {"tool_calls": [{"index": place, "id": f"call_{place}", "type": "function", "function": function}]}
+
+
+def _event(payload: Body, body: Body) -> bytes:
+    whole = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0, "model": body.get("model"), **payload}
+    return f"data: {json.dumps(whole)}\n\n".encode()
+
+
+# --- what a script reads in a request, and writes in an answer -----------------------------------------------------
+
+
+def sheet(body: Body, name: str) -> dict[str, dict[str, str]]:
+    """The rows of the sheet `name` in the conversation by their names, each cell by its column."""
+    text = "\n".join(message["content"] or "" for message in body["messages"] if isinstance(message["content"], str))
+    found = re.findall(rf'<data name="{name}">\n(.*?)\n</data>', text, re.DOTALL)
+    lines = [line.split("|") for line in found[-1].splitlines() if "|" in line]
+    head = [cell.split(" ")[0] for cell in lines[0]]
+    return {cells[0]: dict(zip(head[1:], cells[1:], strict=True)) for cells in lines[1:] if len(cells) == len(head)}
+
+
+def fact(body: Body, name: str, label: str) -> str:
+    """One of the single facts of the sheet `name`."""
+    found = re.search(rf'<data name="{name}">\n.*?\b{label} (\S+)', "\n".join(_contents(body)), re.DOTALL)
+    assert found is not None, f"{name} tells no {label}"
+    return found[1].rstrip(",")
+
+
+def _contents(body: Body) -> list[str]:
+    return [message["content"] for message in body["messages"] if isinstance(message["content"], str)]
+
+
+def claim(source: str, value: Any, unit: str, statement: str = "so it stands") -> Body:
+    return {"statement": statement, "source": source, "value": float(value), "unit": unit}
+
+
+def trade(symbol: str, side: str, quantity: int, *evidence: Body, reason: str = "As the data has it.") -> Body:
+    effect = "It comes closer to its target."
+    return {
+        "symbol": symbol,
+        "side": side,
+        "quantity": quantity,
+        "reason": reason,
+        "expected_effect": effect,
+        "evidence": list(evidence),
+    }
+
+
+def plan(*trades: Body, left_out: dict[str, str] | None = None, summary: str = "A plan.", **other: Any) -> str:
+    deviations = [{"symbol": symbol, "why": why} for symbol, why in (left_out or {}).items()]
+    answer = {"trades": list(trades), "deviations": deviations, "summary": summary, "confidence": 0.7, **other}
+    return json.dumps(answer)
+
+
+def kept_baseline(body: Body) -> list[Body]:
+    """The baseline's discretionary trades, as a model would hand them in."""
+    rows = sheet(body, "baseline")
+    return [
+        trade(symbol, row["side"], int(row["quantity"]), claim(f"baseline.{symbol}.worth", row["worth"], "USD"))
+        for symbol, row in rows.items()
+        if not row["reason"].startswith("protective exit")
+    ]
