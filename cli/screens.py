@@ -185,7 +185,7 @@ def _thought(thought: Thought, snapshot: PortfolioSnapshot) -> Iterator[Renderab
         yield Text(f"The guard would let {passed} of {len(thought.shadow_verdicts)} trades through.", style="magenta")
     usage = thought.usage
     words = (
-        f"{thought.model}: {usage.model_calls} calls, {usage.tool_calls} tools, "
+        f"{thought.model}: {_count(usage.model_calls, 'call')}, {_count(usage.tool_calls, 'tool')}, "
         f"{'about ' if usage.estimated else ''}{usage.input_tokens:,} tokens read and {usage.output_tokens:,} written, "
     )
     cost = "cost unknown" if usage.cost is None else f"about ${usage.cost:,.4f}"
@@ -201,7 +201,7 @@ def _decisions(plan: TradePlan, snapshot: PortfolioSnapshot) -> Iterator[Rendera
     yield _unstruck(plan.summary) if plan.source != SOURCE else Text(plan.summary)
     author = "Rules" if plan.source == SOURCE else plan.source
     count = len(plan.trades)
-    yield Text(f"{author} made {count} trading decision{'' if count == 1 else 's'}", style="bold")
+    yield Text(f"{author} made {_count(count, 'trading decision')}", style="bold")
     trades = Table.grid(padding=(0, 2))
     trades.add_column()
     trades.add_column()
@@ -221,6 +221,10 @@ def _decisions(plan: TradePlan, snapshot: PortfolioSnapshot) -> Iterator[Rendera
         yield Text.assemble(
             ("  ", ""), (f"{deviation.symbol} {deviation.what}", "magenta"), "  ", _unstruck(deviation.why)
         )
+
+
+def _count(number: int, of_what: str) -> str:
+    return f"{number} {of_what}{'' if number == 1 else 's'}"
 
 
 def _reason(trade: ProposedTrade) -> Text:

@@ -98,7 +98,7 @@ class Trace:
                 self._speech = Speech()
                 self._busy(f"{read:,} tokens read and {written:,} written by the model so far")
             case ToolUsed(use):
-                self._console.print(tool_line(use))
+                self._console.print(tool_line(use), no_wrap=True, overflow="ellipsis")
             case StepFinished():
                 self._finish_step(event, settings)
 

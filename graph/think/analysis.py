@@ -92,8 +92,8 @@ async def check(asked: TradeIdeas, study: Study) -> tuple[Sheet, ...]:
     ]
     plan = TradePlan(source="model", trades=tuple(ideas))
     verdicts = await rehearse(plan, study.batch, study.context)
-    columns = (Column("side"), Column("quantity", "shares"), Column("limit_price", "USD"), Column("guard"))
-    rows = ((ticker(one.symbol), (one.side.value, one.quantity, one.limit_price, opinion(one))) for one in verdicts)
+    columns = (Column("guard"), Column("side"), Column("quantity", "shares"), Column("limit_price", "USD"))
+    rows = ((ticker(one.symbol), (opinion(one), one.side.value, one.quantity, one.limit_price)) for one in verdicts)
     return Sheet(columns, tuple(rows)), drift_sheet(study, ideas)
 
 

@@ -22,6 +22,7 @@ from graph.think.thinking import Thinking
 
 MOST_OF_THE_ARGUMENTS = 160
 MOST_OF_A_RESULT = 8000
+MOST_OF_A_GIST = 80
 NO_MORE = "not run: no more tools may be called in this run"
 
 log = logging.getLogger("smart_agent")
@@ -81,9 +82,8 @@ async def _one(call: dict[str, Any], number: int, tools: dict[str, ModelTool], s
         return _refused(call, str(error))
     text = "\n".join(sheet.text() for sheet in sheets)[:MOST_OF_A_RESULT]
     figures = tuple(figure for sheet in sheets for figure in sheet.figures())
-    rows = sum(len(sheet.rows) for sheet in sheets)
     message = ToolMessage(fenced(f"r{number}", text), tool_call_id=str(call["id"] or ""))
-    result = f"{rows} row{'' if rows == 1 else 's'}" if rows else plain(text, 80)
+    result = plain(sheets[0].gist(), MOST_OF_A_GIST)
     return Looked(message, ToolUse(name=name, arguments=_told(arguments), result=result), figures)
 
 

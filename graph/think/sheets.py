@@ -65,6 +65,18 @@ class Sheet:
             lines.append(f"and {len(self.rows) - MOST_ROWS} more")
         return "\n".join(lines) or "nothing"
 
+    def gist(self) -> str:
+        """What a person wants to see of it on one line."""
+        if len(self.rows) > 1:
+            return f"{len(self.rows)} rows"
+        told = [
+            f"{column.name} {_shown(cell, column)} {column.unit}".rstrip()
+            for _, cells in self.rows
+            for cell, column in zip(cells, self.columns, strict=True)
+            if cell is not None
+        ]
+        return ", ".join(told) or " ".join(self.words)
+
     def figures(self) -> tuple[Figure, ...]:
         """Every number that `text` shows."""
         found = [Figure(("words",), number, "") for words in self.words for number in numbers_in(words)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from decimal import Decimal
 from typing import Any
@@ -59,15 +60,19 @@ def comes_to(trades: tuple[ProposedTrade, ...]) -> list[tuple[str, str, int]]:
     return sorted((trade.symbol, trade.side.value, trade.quantity) for trade in trades)
 
 
-@pytest.fixture
-async def baseline(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, int]]:
-    """What the rules alone would do in a home like this test's."""
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, int]]:
+    """What the rules alone would do in a home like each test's."""
     place = Home(tmp_path_factory.mktemp("rules") / "home")
     place.create()
-    async with opened(place, settings_with(think_mode="rules"), TRADING_DAY) as run:
-        async for _ in run.start():
-            pass
-        return comes_to(plan_of(await run.record()).trades)
+
+    async def plan_alone() -> TradePlan:
+        async with opened(place, settings_with(think_mode="rules"), TRADING_DAY) as run:
+            async for _ in run.start():
+                pass
+            return plan_of(await run.record())
+
+    return comes_to(asyncio.run(plan_alone()).trades)
 
 
 def from_baseline(body: Body, **other: Any) -> Reply:
@@ -541,6 +546,16 @@ async def test_a_server_is_asked_in_the_manner_it_knows_and_that_is_remembered(
                     pass
                 assert plan_of(await run.record()).source == "scripted"
         assert len(server.requests) == refusals + 2
+
+
+async def test_the_responses_api_is_spoken_where_the_settings_say_so(home: Home, baseline: list[Any]) -> None:
+    record, server, _ = await think(home, looks_then_deviates, use_responses_api=True)
+    assert thought_of(record).trouble is None
+    assert comes_to(plan_of(record).trades) != baseline
+    assert (record.usage.input_tokens, record.usage.output_tokens) == (3000, 300)
+    assert [use.name for use in thought_of(record).tool_uses] == ["drift_table", "price_statistics", "check_trades"]
+    assert server.requests[0]["text"]["format"]["type"] == "json_schema"
+    assert server.requests[0]["max_output_tokens"] == 16_000
 
 
 async def test_what_is_asked_is_bounded_and_named(home: Home) -> None:

@@ -95,15 +95,17 @@ class ModelServer:
                 await asyncio.sleep(seconds)
                 return Response(b"data: [DONE]\n\n", media_type="text/event-stream")
             case Say():
-                return StreamingResponse(_events(reply, body), media_type="text/event-stream")
+                events = _response_events if request.url.path.endswith("responses") else _events
+                return StreamingResponse(events(reply, body), media_type="text/event-stream")
 
 
 @asynccontextmanager
-async def model_server(script: Script) -> AsyncIterator[ModelServer]:
+async def model_server(script: Script, port: int = 0) -> AsyncIterator[ModelServer]:
     told = ModelServer(script)
-    app = Starlette(routes=[Route("/v1/chat/completions", told.complete, methods=["POST"])])
+    paths = ("/v1/chat/completions", "/v1/responses")
+    app = Starlette(routes=[Route(path, told.complete, methods=["POST"]) for path in paths])
     server = _Quiet(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", port))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         told.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
@@ -151,27 +153,67 @@ def _event(payload: Body, body: Body) -> bytes:
     return f"data: {json.dumps(whole)}\n\n".encode()
 
 
+async def _response_events(reply: Say, body: Body) -> AsyncIterator[bytes]:
+    """The same in the words of the Responses API."""
+    base = {"id": "resp_1", "object": "response", "created_at": 0, "model": body["model"], "output": []}
+    base |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+    events: list[Body] = [{"type": "response.created", "response": {**base, "status": "in_progress"}}]
+    output: list[Body] = []
+    if reply.text:
+        part = {"type": "output_text", "text": reply.text, "annotations": []}
+        item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+        at = {"output_index": 0, "item_id": "msg_1", "content_index": 0}
+        events += [
+            {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+            {"type": "response.content_part.added", **at, "part": {**part, "text": ""}},
+            {"type": "response.output_text.delta", **at, "delta": reply.text, "logprobs": []},
+            {"type": "response.output_item.done", "output_index": 0, "item": item},
+        ]
+        output.append(item)
+    for place, call in enumerate(reply.calls, start=len(output)):
+        arguments = call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)
+        item = {"id": f"fc_{place}", "call_id": f"call_{place}", "type": "function_call", "name": call.name}
+        whole = {**item, "arguments": arguments, "status": "completed"}
+        at = {"output_index": place, "item_id": f"fc_{place}"}
+        events += [
+            {"type": "response.output_item.added", "output_index": place, "item": {**whole, "arguments": ""}},
+            {"type": "response.function_call_arguments.delta", **at, "delta": arguments},
+            {"type": "response.output_item.done", "output_index": place, "item": whole},
+        ]
+        output.append(whole)
+    read, written = reply.usage or (0, 0)
+    usage: Body = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
+    usage |= {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+    done = {**base, "status": "completed", "output": output, "usage": usage}
+    events.append({"type": "response.completed", "response": done})
+    for number, event in enumerate(events):
+        yield f"event: {event['type']}\ndata: {json.dumps({**event, 'sequence_number': number})}\n\n".encode()
+
+
 # --- what a script reads in a request, and writes in an answer -----------------------------------------------------
 
 
 def sheet(body: Body, name: str) -> dict[str, dict[str, str]]:
     """The rows of the sheet `name` in the conversation by their names, each cell by its column."""
-    text = "\n".join(message["content"] or "" for message in body["messages"] if isinstance(message["content"], str))
-    found = re.findall(rf'<data name="{name}">\n(.*?)\n</data>', text, re.DOTALL)
+    found = re.findall(rf'<data name="{name}">\n(.*?)\n</data>', "\n".join(_contents(body)), re.DOTALL)
     lines = [line.split("|") for line in found[-1].splitlines() if "|" in line]
     head = [cell.split(" ")[0] for cell in lines[0]]
     return {cells[0]: dict(zip(head[1:], cells[1:], strict=True)) for cells in lines[1:] if len(cells) == len(head)}
 
 
-def fact(body: Body, name: str, label: str) -> str:
-    """One of the single facts of the sheet `name`."""
-    found = re.search(rf'<data name="{name}">\n.*?\b{label} (\S+)', "\n".join(_contents(body)), re.DOTALL)
-    assert found is not None, f"{name} tells no {label}"
+def fact(body: Body, label: str) -> str:
+    """The single fact called `label`, of the account or of the limits."""
+    found = re.search(rf"\b{label} (\S+)", "\n".join(_contents(body)))
+    assert found is not None, f"nothing is told of {label}"
     return found[1].rstrip(",")
 
 
 def _contents(body: Body) -> list[str]:
-    return [message["content"] for message in body["messages"] if isinstance(message["content"], str)]
+    """What was said so far, in either API."""
+    if "messages" in body:
+        return [message["content"] for message in body["messages"] if isinstance(message["content"], str)]
+    spoken = [item.get("content", item.get("output")) for item in body["input"]]
+    return [content for content in spoken if isinstance(content, str)]
 
 
 def claim(source: str, value: Any, unit: str, statement: str = "so it stands") -> Body:
