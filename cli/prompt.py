@@ -67,7 +67,7 @@ async def _request(settings: Settings, home: Home, command: RunCommand) -> dict[
 
     from cli.wiring import Start, open_context  # noqa: PLC0415
     from graph.memory import open_memory  # noqa: PLC0415
-    from graph.sense import read_snapshot, the_account  # noqa: PLC0415
+    from graph.sense import observe, the_account  # noqa: PLC0415
     from graph.think.ask import next_question  # noqa: PLC0415
     from graph.think.openai_mind import open_mind  # noqa: PLC0415
     from graph.think.prepare import prepare  # noqa: PLC0415
@@ -78,7 +78,7 @@ async def _request(settings: Settings, home: Home, command: RunCommand) -> dict[
         open_mind(settings) as mind,
     ):
         runtime = Runtime(context=replace(context, mind=mind), store=store)
-        snapshot = await read_snapshot(await the_account(context.reader), context.reader, settings)
+        snapshot = await observe(await the_account(context.reader), context)
         begun = await prepare({"snapshot": snapshot}, runtime)
         return mind.request(next_question({**begun, "snapshot": snapshot}, runtime))
 

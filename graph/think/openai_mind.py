@@ -123,7 +123,9 @@ class OpenAIMind:
             raise CutShort(f"{self._who} gave an answer that cannot be read ({self._words(error)})") from error
 
     def request(self, question: Question) -> dict[str, Any]:
-        asked = self._asked(question)
+        asked = {**self._asked(question), "stream": True}
+        if not self._settings.use_responses_api:
+            asked["stream_options"] = {"include_usage": True}
         body = self._model._get_request_payload(list(question.messages), **asked)  # noqa: SLF001  (what is sent)
         return {**{key: value for key, value in body.items() if key != "extra_body"}, **body.get("extra_body", {})}
 

@@ -104,15 +104,22 @@ async def model_server(script: Script, port: int = 0) -> AsyncIterator[ModelServ
     told = ModelServer(script)
     paths = ("/v1/chat/completions", "/v1/responses")
     app = Starlette(routes=[Route(path, told.complete, methods=["POST"]) for path in paths])
+    async with serving(app, port) as address:
+        told.url = f"{address}/v1"
+        yield told
+
+
+@asynccontextmanager
+async def serving(app: Starlette, port: int = 0) -> AsyncIterator[str]:
+    """The address at which `app` is served on the loopback, by this test's own loop."""
     server = _Quiet(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
     listening = socket.create_server(("127.0.0.1", port))
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        told.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-        yield told
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = server.force_exit = True
-        await serving
+        await task
 
 
 class _Quiet(uvicorn.Server):
