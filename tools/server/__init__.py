@@ -18,10 +18,9 @@ def build_server(broker: Broker, *, host: str = "127.0.0.1", port: int = 8001) -
 
     The server does not close `broker`; whoever opened it does.
     """
-    server = BrokerServer("smart-trading-agent", instructions=prompts.load("server"), host=host, port=port)
     account, market = AccountTools(broker), MarketTools(broker)
     orders, analysis = OrderTools(broker), AnalysisTools(broker)
-    server.offer(
+    tools = (
         market.find_contract,
         account.get_accounts,
         account.get_portfolio_summary,
@@ -47,4 +46,4 @@ def build_server(broker: Broker, *, host: str = "127.0.0.1", port: int = 8001) -
         analysis.portfolio_health_check,
         analysis.stock_analysis,
     )
-    return server
+    return BrokerServer("smart-trading-agent", tools, instructions=prompts.load("server"), host=host, port=port)

@@ -7,12 +7,15 @@ unknown parameter is refused, because the library would drop a misspelt `price` 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import cache
 from inspect import cleandoc
+from types import MethodType
 from typing import Any
 
 from mcp.server.fastmcp import FastMCP
 from mcp.server.fastmcp.exceptions import ToolError
+from mcp.server.fastmcp.tools import Tool as OfferedTool
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import ValidationError
 
@@ -57,13 +60,17 @@ class BrokerTools:
 class BrokerServer(FastMCP[object]):
     """FastMCP without its log handler on the root logger, and with errors that a person can read."""
 
-    def __init__(self, name: str, *, instructions: str, host: str, port: int) -> None:
+    def __init__(
+        self, name: str, tools: Iterable[Callable[..., Awaitable[Row]]], *, instructions: str, host: str, port: int
+    ) -> None:
+        """Offer `tools`, methods of `BrokerTools`, under their own names, which must be of the contract."""
         # FastMCP configures the root logger of whoever builds it, unless that logger has a handler already.
         root, guard = logging.getLogger(), logging.NullHandler()
         root.addHandler(guard)
         try:
             super().__init__(
                 name,
+                tools=[_offered(function) for function in tools],
                 instructions=instructions,
                 host=host,
                 port=port,
@@ -73,17 +80,6 @@ class BrokerServer(FastMCP[object]):
             )
         finally:
             root.removeHandler(guard)
-
-    def offer(self, *tools: Callable[..., Awaitable[Row]]) -> None:
-        """Add `tools` under their own names, which must be of the contract, annotated by their class."""
-        for function in tools:
-            tool = Tool(function.__name__)
-            self.add_tool(
-                function,
-                description=cleandoc(function.__doc__ or ""),
-                annotations=HINTS[TOOL_CLASSES[tool]],
-                structured_output=True,
-            )
 
     async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
         """Call a tool; every failure becomes a ToolError of one sentence.
@@ -113,6 +109,22 @@ class BrokerServer(FastMCP[object]):
         if unknown:
             takes = ", ".join(known) or "none"
             raise ToolError(f"{name}: unknown parameter {', '.join(unknown)}; nothing was done. It takes {takes}.")
+
+
+def _offered(method: Any) -> OfferedTool:
+    """The tool that a bound method is."""
+    return _described(method.__func__).model_copy(update={"fn": method})
+
+
+@cache
+def _described(function: Callable[..., Any]) -> OfferedTool:
+    """The tool that a method of that name would be, with its schemas, which are worked out once a process."""
+    return OfferedTool.from_function(
+        MethodType(function, object()),
+        description=cleandoc(function.__doc__ or ""),
+        annotations=HINTS[TOOL_CLASSES[Tool(function.__name__)]],
+        structured_output=True,
+    )
 
 
 def words(error: BrokerError) -> str:
