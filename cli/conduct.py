@@ -98,6 +98,13 @@ def log_lines(event: StepFinished) -> Iterator[str]:
             snapshot = state["snapshot"]
             yield f"sense {snapshot.account.account_id} net liquidation {snapshot.summary.net_liquidation}"
         case "think":
+            thought = state.get("thought")
+            if thought:
+                usage = thought.usage
+                tokens = f"{usage.input_tokens} tokens read, {usage.output_tokens} written"
+                yield f"model {thought.model}: {usage.model_calls} calls, {tokens}. {thought.trouble or 'No trouble.'}"
+                yield from (f"model called {use.name} {use.arguments}: {use.result}" for use in thought.tool_uses)
+                yield from (f"struck {struck.words}: {struck.why}" for struck in thought.struck)
             for trade in state["plan"].trades:
                 yield f"plan {trade.side} {trade.quantity} {trade.symbol}: {trade.reason}"
         case "act":

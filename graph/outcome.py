@@ -68,7 +68,7 @@ def _not_to_be_sent(state: State) -> Ending | None:
     """A plan without trades, or one that a person did not want."""
     approval = state.get("approval")
     if not state["plan"].trades:
-        return Outcome.NOTHING_TO_DO, state["plan"].summary
+        return Outcome.NOTHING_TO_DO, state["plan"].why_empty
     if approval and approval.expired:
         return Outcome.EXPIRED, f"The orders were not approved in time ({approval.why}); nothing was sent."
     if approval and not approval.granted:

@@ -116,7 +116,7 @@ def _lessons(state: State, before: dict[str, float], after: dict[str, float]) ->
     orders, verdicts = state.get("orders", ()), state.get("verdicts", ())
     lessons = []
     if "plan" in state and not state["plan"].trades:
-        lessons.append(state["plan"].summary)
+        lessons.append(state["plan"].why_empty)
     for verdict in verdicts:
         if not verdict.passed:
             rules = ", ".join(check.rule for check in verdict.failures)

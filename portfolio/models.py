@@ -393,6 +393,11 @@ class TradePlan(Fact):
     confidence: float | None = None
     deviations: tuple[Deviation, ...] = ()
 
+    @property
+    def why_empty(self) -> str:
+        """What a plan without trades comes to, in words of ours: a model's own are not repeated as a lesson."""
+        return self.summary if self.confidence is None else f"{self.source} looked, and wants no trade now."
+
 
 class Check(Fact):
     """One rule asked of one trade. `passed` None means not evaluated, which never counts as passed."""

@@ -64,9 +64,10 @@ async def guard(state: State, runtime: Runtime[Context]) -> State:
         wanted = _granted(wanted, approval, state["asked"], context)
         if not wanted:
             return {"approved": ()}
-        # The process may be another one, and a person may have taken hours to answer: nothing is sent on prices and
-        # balances from before the question, nor beside another run.
+        # The process may be another one: nothing is sent beside another run.
         context.claim(snapshot.account.account_id)
+    if approval or "thought" in state:
+        # A person may have taken hours, a model minutes: nothing is sent on prices and balances from before that.
         snapshot = await observe(snapshot.account, context)
     batch = Batch(
         snapshot,
