@@ -60,14 +60,14 @@ def drift_sheet(study: Study, trades: Iterable[ProposedTrade] = (), after: str =
 
 
 def trades_sheet(plan: TradePlan, snapshot: PortfolioSnapshot) -> Sheet:
-    columns = (Column("side"), Column("quantity", "shares"), Column("worth", "USD", 2), Column("reason"))
+    columns = (Column("side"), Column("quantity", "shares"), Column("worth", "USD", 2), Column("reason", ours=True))
     rows = []
     for trade in plan.trades:
         quote = snapshot.quotes.get(trade.symbol)
         worth = trade.quantity * quote.last if quote and quote.last is not None else None
         reason = f"protective exit: {trade.reason}" if trade.protective else trade.reason
         rows.append((ticker(trade.symbol), (trade.side.value, trade.quantity, worth, reason)))
-    return Sheet(columns, tuple(rows), words=(plain(plan.summary, 300),))
+    return Sheet(columns, tuple(rows), words=(plan.summary,))
 
 
 async def show_drift(_asked: Nothing, study: Study) -> tuple[Sheet, ...]:
@@ -92,7 +92,7 @@ async def check(asked: TradeIdeas, study: Study) -> tuple[Sheet, ...]:
     ]
     plan = TradePlan(source="model", trades=tuple(ideas))
     verdicts = await rehearse(plan, study.batch, study.context)
-    columns = (Column("guard"), Column("side"), Column("quantity", "shares"), Column("limit_price", "USD"))
+    columns = (Column("guard", ours=True), Column("side"), Column("quantity", "shares"), Column("limit_price", "USD"))
     rows = ((ticker(one.symbol), (opinion(one), one.side.value, one.quantity, one.limit_price)) for one in verdicts)
     return Sheet(columns, tuple(rows)), drift_sheet(study, ideas)
 
@@ -131,8 +131,10 @@ async def statistics(asked: OneSymbol, study: Study) -> tuple[Sheet, ...]:
 async def recall_lessons(asked: Search, study: Study) -> tuple[Sheet, ...]:
     account_id, now = study.snapshot.account.account_id, study.snapshot.as_of
     found = await search(study.store, account_id, now, asked.query) if study.store else ()
-    words = (f"{lesson.learned_at:%Y-%m-%d}: {plain(lesson.statement, 200)}" for lesson in found[:MOST_RECALLED])
-    return (Sheet(words=tuple(words) or ("nothing is remembered of that",)),)
+    rows = tuple((f"{lesson.learned_at:%Y-%m-%d}", (lesson.statement,)) for lesson in found[:MOST_RECALLED])
+    if not rows:
+        return (Sheet(words=("nothing is remembered of that",)),)
+    return (Sheet((Column("lesson"),), rows, key="day"),)
 
 
 ANALYSIS_TOOLS = (

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tools.wire.foreign_text import MOST_OF_A_NAME, one_line
+from tools.wire.foreign_text import MOST_OF_A_NAME, MOST_OF_A_SENTENCE, one_line
 
 Cell = Decimal | float | int | str | None
 
@@ -27,6 +27,7 @@ class Column:
     name: str
     unit: str = ""
     places: int | None = None
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Figure:
 class Sheet:
     """Rows by name; every row has a cell for each of `columns`. `words` are sentences that go with it.
 
-    `key` says what the rows are; a sheet of single facts has one row and no key.
+    `key` says what the rows are; a sheet of single facts has one row and no key. Numbers in `words`, and in cells of a
+    column that is `ours`, are figures too: the house's own sentences, and nobody else's.
     """
 
     columns: tuple[Column, ...] = ()
@@ -52,7 +54,7 @@ class Sheet:
 
     def text(self) -> str:
         """One line a row, cells between bars; the units stand in the head."""
-        lines = [*self.words]
+        lines = [plain(words, MOST_OF_A_SENTENCE) for words in self.words]
         if not self.key:
             told = zip(self.columns, self.rows[0][1], strict=True)
             return ", ".join(f"{one.name} {_shown(cell, one)} {one.unit}".rstrip() for one, cell in told)
@@ -82,9 +84,9 @@ class Sheet:
         found = [Figure(("words",), number, "") for words in self.words for number in numbers_in(words)]
         for name, cells in self.rows[:MOST_ROWS]:
             for cell, column in zip(cells, self.columns, strict=True):
-                if isinstance(cell, str):
+                if isinstance(cell, str) and column.ours:
                     found.extend(Figure((name, column.name), number, "") for number in numbers_in(cell))
-                elif cell is not None:
+                elif cell is not None and not isinstance(cell, str):
                     found.append(Figure((name, column.name), Decimal(_shown(cell, column)), column.unit))
         return tuple(found)
 

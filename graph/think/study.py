@@ -14,7 +14,7 @@ from brokers.errors import BrokerError
 from config.rules import ticker
 from graph.state import Context
 from graph.think.answer import bare
-from graph.think.sheets import Sheet, plain
+from graph.think.sheets import Sheet
 from portfolio.limits import Batch, TradingDay
 from portfolio.models import PortfolioSnapshot
 from tools.contract import Tool
@@ -91,7 +91,7 @@ class ModelTool:
         try:
             return await self.use(asked, study)
         except BrokerError as error:
-            raise NoSuchThing(plain(str(error), 300)) from error
+            raise NoSuchThing(str(error)) from error
 
 
 def study_of(snapshot: PortfolioSnapshot, runtime: Runtime[Context]) -> Study:
