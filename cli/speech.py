@@ -14,25 +14,34 @@ class Speech:
     def __init__(self) -> None:
         self._held = ""
         self._length = 0
-        self._is_plan: bool | None = None
+        self._is_plan = False
+        self._begins_line = True
 
     @property
     def doing(self) -> str:
         """What it is at, in a few words."""
-        return f"writing its plan, {self._length:,} characters" if self._is_plan else self._held[-60:] or "speaking"
+        if self._is_plan:
+            return f"writing its plan, {self._length:,} characters"
+        return _readable(self._held[-60:]) or "speaking"
 
     def hear(self, piece: str) -> Iterator[str]:
         """The lines that are whole now."""
         self._length += len(piece)
         self._held += piece
-        if self._is_plan is None and self._held.strip():
-            self._is_plan = self._held.lstrip().startswith(PLAN_BEGINS)
-        if self._is_plan:
-            self._held = ""
-        while "\n" in self._held or len(self._held) > LONGEST_LINE:
+        while self._goes_on():
+            is_whole = "\n" in self._held[: LONGEST_LINE + 1]
             line, self._held = self._cut()
+            self._begins_line = is_whole or (self._begins_line and not line)
             if line:
                 yield line
+
+    def _goes_on(self) -> bool:
+        """Whether there is a line to cut off; of a plan, which begins a line, nothing is held."""
+        if self._begins_line and self._held.lstrip().startswith(PLAN_BEGINS):
+            self._is_plan = True
+        if self._is_plan:
+            self._held = ""
+        return "\n" in self._held or len(self._held) > LONGEST_LINE
 
     def end(self) -> Iterator[str]:
         """What was not a whole line, once nothing more comes."""

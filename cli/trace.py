@@ -111,7 +111,7 @@ class Trace:
             return
         name = TITLES[self._step][1] if self._step else ""
         elapsed = f" {time.monotonic() - self._began:.0f} s" if self._step else ""
-        self._status.update(f"[bold]{name}[/] {text} …{elapsed}")
+        self._status.update(Text.assemble((name, "bold"), f" {text} …{elapsed}"))
         self._status.start()
 
     def _finish_step(self, event: StepFinished, settings: Settings) -> None:

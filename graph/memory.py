@@ -91,13 +91,13 @@ async def search(store: BaseStore, account_id: str, now: datetime, query: str) -
 
     Of all that are kept, only the newest are looked through.
     """
-    words = set(query.lower().split())
-    counted = [(len(words & set(_words(lesson))), lesson) for lesson in await _known(store, account_id, now)]
+    words = set(_words(query))
+    counted = [(len(words & set(_words(lesson.statement))), lesson) for lesson in await _known(store, account_id, now)]
     return tuple(lesson for count, lesson in sorted(counted, key=lambda pair: -pair[0]) if count)
 
 
-def _words(lesson: Lesson) -> list[str]:
-    return re.findall(r"[\w.-]*\w", lesson.statement.lower())
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+(?:[.-]\w+)*", text.lower())
 
 
 async def _known(store: BaseStore, account_id: str, now: datetime) -> tuple[Lesson, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from langchain_core.messages import AIMessage
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from config.rules import ticker
+from config.rules import NotTruth, ticker
 from portfolio.limits.case import MOST_SHARES
 from tools.wire.foreign_text import MOST_OF_A_NAME, one_line
 
@@ -44,7 +44,7 @@ def _of_this_world(value: float) -> float:
 
 Words = Annotated[str, BeforeValidator(_cut)]
 Symbol = Annotated[str, BeforeValidator(_named), Field(min_length=1)]
-Quantity = Annotated[int, Field(ge=1, le=MOST_SHARES)]
+Quantity = Annotated[int, Field(ge=1, le=MOST_SHARES), NotTruth]
 
 
 class Part(BaseModel):
@@ -109,7 +109,8 @@ def read_answer(message: AIMessage) -> Answer:
         return Answer.model_validate(raw)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-        told = [f"{'.'.join(map(str, problem['loc'])) or 'answer'}: {problem['msg']}" for problem in problems]
+        places = (one_line(".".join(map(str, problem["loc"])), MOST_OF_A_NAME) or "answer" for problem in problems)
+        told = [f"{place}: {one_line(problem['msg'], 100)}" for place, problem in zip(places, problems, strict=True)]
         more = f"; and {len(told) - MOST_PROBLEMS} more" if len(told) > MOST_PROBLEMS else ""
         raise Unusable("; ".join(told[:MOST_PROBLEMS]) + more) from error
 

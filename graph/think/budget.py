@@ -11,6 +11,7 @@ from config.settings import Settings
 from graph.record import Usage
 
 A_MILLION = 1_000_000
+MOST_COUNTED = 10**12
 LEAST_ANSWER = 64
 """Fewer output tokens than this are no room for an answer."""
 
@@ -47,8 +48,8 @@ def with_call(spent: Usage, told: UsageMetadata | None, request_tokens: int, ans
     return spent.model_copy(
         update={
             "model_calls": spent.model_calls + 1,
-            "input_tokens": spent.input_tokens + max(read, 0),
-            "output_tokens": spent.output_tokens + max(written, 0),
+            "input_tokens": spent.input_tokens + min(max(read, 0), MOST_COUNTED),
+            "output_tokens": spent.output_tokens + min(max(written, 0), MOST_COUNTED),
             "estimated": spent.estimated or guessed,
         }
     )

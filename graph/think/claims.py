@@ -7,6 +7,7 @@ many digits as the model wrote. Prose is looked through for further numbers; tho
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
 from enum import StrEnum
@@ -27,12 +28,14 @@ UNITS = {
 
 NUMBER = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})"
-    r"|(?P<dollar>\$\s?)?(?<![\w.])(?P<digits>\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?)"
+    r"|(?:(?P<dollar>\$\s?|\bUSD\s?)|(?<!\w)(?<!\w\.))"
+    r"(?P<digits>(?:\d+(?:,\d+)*(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?)"
     r"(?P<scale>\s?(?:k|thousand|m|mn|million|bn|billion)\b)?"
-    r"(?P<unit>\s?%|\s?percent\b|\s?(?:USD|dollars)\b)?",
+    r"(?P<unit>\s?%|\s?(?:percent|pct|pp|points?)\b|\s?(?:USD|dollars?)\b)?",
     re.IGNORECASE,
 )
 SCALES = {"k": 3, "thousand": 3, "m": 6, "mn": 6, "million": 6, "bn": 9, "billion": 9}
+MOST_PLACES = 12
 SMALL_COUNTS = 12
 """Whole numbers up to here, without a unit, may count things rather than tell a figure."""
 
@@ -71,19 +74,24 @@ def _leads_to(rest: str, figure: Figure) -> bool:
 
 def _says(claim: Evidence, figure: Figure) -> bool:
     said, meant = UNITS.get(claim.unit.strip().lower(), claim.unit), UNITS.get(figure.unit, figure.unit)
-    return (not claim.unit.strip() or not meant or said == meant) and agrees(claim.value, figure.value)
+    return (not claim.unit.strip() or not meant or said == meant) and agrees(claim.value.normalize(), figure.value)
 
 
 def agrees(said: Decimal, true: Decimal) -> bool:
     """Whether `said` is `true`, or `true` rounded to as many places as `said` has."""
-    places = said.normalize().as_tuple().exponent
-    if not isinstance(places, int):
+    places = said.as_tuple().exponent
+    if not isinstance(places, int) or places < -MOST_PLACES:
         return False
+    return said in _both_ways(true, min(places, 0))
+
+
+def _both_ways(true: Decimal, places: int) -> tuple[Decimal, ...]:
+    """`true` rounded as people do, and as machines do; nothing where it has more digits than any figure."""
+    step = Decimal(1).scaleb(places)
     try:
-        step = Decimal(1).scaleb(min(places, 0))
-        return said in (true.quantize(step, ROUND_HALF_UP), true.quantize(step, ROUND_HALF_EVEN))
-    except InvalidOperation:  # more digits than any figure has
-        return False
+        return true.quantize(step, ROUND_HALF_UP), true.quantize(step, ROUND_HALF_EVEN)
+    except InvalidOperation:
+        return ()
 
 
 def figures_about(subject: str, others: Iterable[str], sources: Sources) -> tuple[Figure, ...]:
@@ -99,7 +107,7 @@ def figures_about(subject: str, others: Iterable[str], sources: Sources) -> tupl
 
 def strike(text: str, figures: Iterable[Figure]) -> tuple[str, tuple[str, ...]]:
     """`text` with every number marked that is no known figure, and those numbers."""
-    known, found = list(figures), []
+    known, found = Known(figures), list[str]()
 
     def judge(match: re.Match[str]) -> str:
         words = match.group()
@@ -111,21 +119,44 @@ def strike(text: str, figures: Iterable[Figure]) -> tuple[str, tuple[str, ...]]:
     return NUMBER.sub(judge, text.replace(STRUCK, "")), tuple(found)
 
 
-def _is_borne_out(match: re.Match[str], known: list[Figure]) -> bool:
+class Known:
+    """Figures to look numbers up in; each way of rounding them is worked out once, as a text may hold many numbers."""
+
+    def __init__(self, figures: Iterable[Figure]) -> None:
+        self._figures = [(abs(figure.value), UNITS.get(figure.unit, figure.unit)) for figure in figures]
+        self._rounded: dict[tuple[int, int], dict[str, set[Decimal]]] = {}
+
+    def tells(self, said: Decimal, unit: str, power: int) -> bool:
+        """Whether `said`, times ten to the `power`, is a figure in `unit`, in as many places as `said` has."""
+        places = said.as_tuple().exponent
+        if not isinstance(places, int) or places < -MOST_PLACES:
+            return False
+        by_unit = self._in(min(places, 0), power)
+        return any(said in values for meant, values in by_unit.items() if not unit or not meant or unit == meant)
+
+    def _in(self, places: int, power: int) -> dict[str, set[Decimal]]:
+        if (places, power) not in self._rounded:
+            by_unit: dict[str, set[Decimal]] = defaultdict(set)
+            for value, unit in self._figures:
+                by_unit[unit].update(_both_ways(value.scaleb(-power), places))
+            self._rounded[places, power] = by_unit
+        return self._rounded[places, power]
+
+
+def _is_borne_out(match: re.Match[str], known: Known) -> bool:
     if match["date"]:
         return True  # a day is no price; what happened on it has figures of its own
-    said = Decimal(match["digits"].replace(",", ""))
+    try:
+        return _is_told(match, Decimal(match["digits"].replace(",", "")), known)
+    except ArithmeticError:  # beyond all arithmetic, so nothing real
+        return False
+
+
+def _is_told(match: re.Match[str], said: Decimal, known: Known) -> bool:
     scale = (match["scale"] or "").strip().lower()
-    in_dollars = bool(match["dollar"]) or "usd" in (match["unit"] or "").lower() or "dollar" in (match["unit"] or "")
+    in_dollars = bool(match["dollar"]) or (match["unit"] or "").strip().lower() in ("usd", "dollar", "dollars")
     in_percent = bool(match["unit"]) and not in_dollars
     if not (scale or in_dollars or in_percent) and said <= SMALL_COUNTS and said == said.to_integral_value():
         return True
     unit = "USD" if in_dollars else "%" if in_percent else ""
-    for figure in known:
-        meant = UNITS.get(figure.unit, figure.unit)
-        if unit and meant and unit != meant:
-            continue
-        true = abs(figure.value).scaleb(-SCALES[scale]) if scale else abs(figure.value)
-        if agrees(said, true):
-            return True
-    return False
+    return known.tells(said, unit, SCALES[scale] if scale else 0)

@@ -42,7 +42,10 @@ class Briefing:
 
 def filled_in(name: str, **values: str) -> str:
     """The text of prompt `name` with its placeholders replaced; one too many or too few is an error."""
-    return Template(prompts.load(name)).substitute(values)
+    text = Template(prompts.load(name))
+    if extra := values.keys() - set(text.get_identifiers()):
+        raise KeyError(min(extra))
+    return text.substitute(values)
 
 
 def briefing(study: Study, baseline: TradePlan, lessons: Iterable[Lesson]) -> Briefing:

@@ -58,7 +58,7 @@ def hold_to_facts(answer: Answer, sources: Sources, snapshot: PortfolioSnapshot)
     known = (*every, *quantities)
     summary, invented = strike(answer.summary, known)
     deviations = {}
-    for one in answer.deviations:
+    for one in (left_out for left_out in answer.deviations if left_out.why):
         deviations[one.symbol], more = strike(one.why, known)
         invented = (*invented, *more)
     words = (Struck(symbol=None, words=word, why="no source has it") for word in invented)
@@ -108,7 +108,7 @@ def laid_over(baseline: TradePlan, held: Held, source: str, confidence: float) -
         else:
             chosen[symbol] = trade
     for symbol, why in held.dropped.items():
-        stands = "; the rules' trade stands" if symbol in wanted else ""
+        stands = "; the rules' trade stands" if symbol in wanted and symbol not in chosen else ""
         notes.append(f"{symbol}: {source}'s trade was dropped, as {why}{stands}.")
     silent = wanted.keys() - chosen.keys() - held.dropped.keys() - held.deviations.keys()
     why = f"{source} left it out without a reason; the rules' trade stands"

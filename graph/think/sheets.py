@@ -10,11 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tools.wire.foreign_text import MOST_OF_A_NAME, MOST_OF_A_SENTENCE, one_line
+from tools.wire.foreign_text import MOST_OF_A_NAME, one_line
 
 Cell = Decimal | float | int | str | None
 
 MOST_ROWS = 60
+MOST_OF_WORDS = 300
+MOST_SHOWN = 10**15
 NOTHING = "-"
 MARKS = str.maketrans("<>|", "()/")
 """What ends data, or a cell, and what is written instead."""
@@ -54,7 +56,7 @@ class Sheet:
 
     def text(self) -> str:
         """One line a row, cells between bars; the units stand in the head."""
-        lines = [plain(words, MOST_OF_A_SENTENCE) for words in self.words]
+        lines = [plain(words, MOST_OF_WORDS) for words in self.words]
         if not self.key:
             told = zip(self.columns, self.rows[0][1], strict=True)
             return ", ".join(f"{one.name} {_shown(cell, one)} {one.unit}".rstrip() for one, cell in told)
@@ -81,13 +83,15 @@ class Sheet:
 
     def figures(self) -> tuple[Figure, ...]:
         """Every number that `text` shows."""
-        found = [Figure(("words",), number, "") for words in self.words for number in numbers_in(words)]
+        told = (plain(words, MOST_OF_WORDS) for words in self.words)
+        found = [Figure(("words",), number, "") for words in told for number in numbers_in(words)]
         for name, cells in self.rows[:MOST_ROWS]:
             for cell, column in zip(cells, self.columns, strict=True):
+                shown = _shown(cell, column)
                 if isinstance(cell, str) and column.ours:
-                    found.extend(Figure((name, column.name), number, "") for number in numbers_in(cell))
-                elif cell is not None and not isinstance(cell, str):
-                    found.append(Figure((name, column.name), Decimal(_shown(cell, column)), column.unit))
+                    found.extend(Figure((name, column.name), number, "") for number in numbers_in(shown))
+                elif not isinstance(cell, str) and shown != NOTHING:
+                    found.append(Figure((name, column.name), Decimal(shown), column.unit))
         return tuple(found)
 
 
@@ -98,7 +102,7 @@ def facts(entries: Iterable[tuple[str, Cell, str]], *, places: int | None = 2) -
         rows.append((name, value))
         units.append(unit)
     columns = tuple(Column(name, unit, places) for (name, _), unit in zip(rows, units, strict=True))
-    return Sheet(columns, (("now", tuple(value for _, value in rows)),), key="")
+    return Sheet(columns, (("", tuple(value for _, value in rows)),), key="")
 
 
 def plain(text: str, most: int = MOST_OF_A_NAME) -> str:
@@ -125,6 +129,8 @@ def _shown(cell: Cell, column: Column) -> str:
             return NOTHING
         case str():
             return plain(cell, 160)
+        case _ if not -MOST_SHOWN <= cell <= MOST_SHOWN:
+            return NOTHING
         case _ if column.places is None:
             return format(Decimal(str(cell)).normalize(), "f")
         case _:
@@ -133,4 +139,4 @@ def _shown(cell: Cell, column: Column) -> str:
 
 def normalised(path: Sequence[str]) -> list[str]:
     """The parts of a path with nothing left but letters and digits, in small letters."""
-    return [re.sub(r"[^a-z0-9]+", "", part.lower()) for part in path]
+    return [re.sub(r"[\W_]+", "", part.casefold()) for part in path]
