@@ -142,7 +142,7 @@ def _limits(study: Study) -> Sheet:
 
 
 def _rule(rule: TradingRule) -> str:
-    parts = [f"{rule.name}: target {float(rule.target_allocation):g} %", f"each at most {rule.max_position_size:g} %"]
+    parts = [f"{plain(rule.name)}: target {float(rule.target_allocation):g} %", f"each at most {rule.max_position_size:g} %"]
     if rule.stop_loss is not None:
         parts.append(f"stop loss {rule.stop_loss:g} %")
     if rule.take_profit is not None:
