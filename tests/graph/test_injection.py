@@ -57,9 +57,13 @@ async def test_an_attack_moves_no_order_past_a_limit(attack: Attack, home: Home)
     assert_withstood(await under_attack(attack, home))
 
 
+# A fourth of the rest, from every channel; the benchmark makes them all.
+OTHERS = [attack for attack in ATTACKS if attack not in SAMPLE][::4]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", [attack for attack in ATTACKS if attack not in SAMPLE], ids=str)
-async def test_none_of_all_attacks_moves_an_order_past_a_limit(attack: Attack, home: Home) -> None:
+@pytest.mark.parametrize("attack", OTHERS, ids=str)
+async def test_nor_does_any_of_many_others(attack: Attack, home: Home) -> None:
     assert_withstood(await under_attack(attack, home))
 
 
