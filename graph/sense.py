@@ -114,7 +114,7 @@ async def read_snapshot(account: Account, reader: AccountReader, settings: Setti
     session = await reader.session(next(iter(contracts), symbols[0]))
     by_conid = await reader.quotes(contract.conid for contract in contracts.values())
     quotes = {symbol: by_conid[contract.conid] for symbol, contract in contracts.items() if contract.conid in by_conid}
-    return PortfolioSnapshot(
+    snapshot = PortfolioSnapshot(
         account=account,
         summary=summary,
         positions=positions,
@@ -130,6 +130,7 @@ async def read_snapshot(account: Account, reader: AccountReader, settings: Setti
             _everything_quoted(symbols, contracts, quotes, session, settings),
         ),
     )
+    return snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, _names_agree(snapshot))})
 
 
 async def _contract(symbol: str, reader: AccountReader) -> Contract | None:
@@ -188,6 +189,15 @@ def _marks_agree(positions: tuple[Position, ...], quotes: dict[str, Quote]) -> D
 def _agree(last: Decimal | None, mark: Decimal) -> bool:
     """A mark is a price, so it is above 0; without a last trade there is nothing else to hold it against."""
     return mark > 0 and (not last or in_percent(abs(last - mark), mark) <= MOST_MARK_GAP)
+
+
+def _names_agree(snapshot: PortfolioSnapshot) -> DataCheck:
+    """A contract of two tickers costs that symbol; where shares of it are held, nobody can tell what is held at all."""
+    named = {symbol: other for symbol in snapshot.contracts if (other := snapshot.other_name_of(symbol))}
+    held = any(snapshot.positions_in(symbol) for symbol in named)
+    twice = [f"the contract of {symbol} is called {other} where it is quoted" for symbol, other in named.items()]
+    why = f"{', '.join(twice)}: not traded" if twice else "each contract has one name"
+    return DataCheck(name="names_agree", passed=not twice, required=held, why=why)
 
 
 def _everything_quoted(

@@ -335,6 +335,18 @@ class PortfolioSnapshot(Fact):
     def open_orders_in(self, symbol: str) -> tuple[BrokerOrder, ...]:
         return self.rows_in(symbol, self.open_orders)
 
+    def other_name_of(self, symbol: str) -> str | None:
+        """What the broker calls the contract found for `symbol`, if that is another ticker; None if nothing says so.
+
+        Its quote decides, as a holding may keep the name it was bought under; the rows do where the quote has no name.
+        """
+        contract, quote = self.contracts.get(symbol), self.quotes.get(symbol)
+        if contract is None or quote is None:
+            return None
+        rows: tuple[Position | BrokerOrder, ...] = (*self.positions, *self.open_orders)
+        names = [quote.symbol] if quote.symbol.strip() else [row.symbol for row in rows if row.conid == contract.conid]
+        return next((name for name in names if ticker(name) != ticker(symbol)), None)
+
     def held(self, symbol: str) -> Decimal:
         """Shares of `symbol` held, 0 if none."""
         return sum((held.quantity for held in self.positions_in(symbol)), Decimal(0))

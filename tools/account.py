@@ -37,12 +37,12 @@ from tools.contract import Tool
 from tools.listings import Listings
 from tools.rows.account import Accounts, Ledger, PortfolioSummary, Positions
 from tools.rows.market import History, MarketSnapshots, Scan, SnapshotRow, TradingSchedule
-from tools.rows.orders import Executions, LiveOrders, OrderRow, OrderStatusResult, WhatIfOrder
+from tools.rows.orders import Executions, LiveOrders, OrderEcho, OrderRow, OrderStatusResult, WhatIfOrder
 from tools.snapshots import Snapshots
 from tools.wire.account import read_account, read_position, read_summary
 from tools.wire.foreign_text import one_line
 from tools.wire.market import read_bar, read_quote, read_scan, read_schedule
-from tools.wire.orders import read_execution, read_order, read_status, read_whatif
+from tools.wire.orders import ORDER_TYPES, read_execution, read_order, read_status, read_whatif
 
 MOST_POSITIONS = 10_000
 BASE = "BASE"  # the ledger's own sum over all currencies, which is no currency
@@ -171,7 +171,7 @@ class AccountReader:
         strangers = {quote.conid for quote in quotes} - wanted
         if strangers:
             raise strange(Tool.GET_MARKET_SNAPSHOTS, "the contracts asked for", f"contract {min(strangers)}")
-        return {quote.conid: quote for quote in quotes}
+        return _by_conid(quotes)
 
     async def open_orders(self, account_id: str) -> tuple[BrokerOrder, ...]:
         """Every order of the account that is not known to be over, of whatever type and whoever sent it.
@@ -224,9 +224,14 @@ class AccountReader:
 
     async def what_if(self, order: OrderTerms) -> WhatIf:
         """The broker's preview of exactly this order, which is not sent."""
-        return await self._ask(
-            Tool.WHATIF_ORDER, WhatIfOrder, lambda got: read_whatif(got.whatif_result), **order_arguments(order)
-        )
+
+        def read(got: WhatIfOrder) -> WhatIf:
+            if (other := other_than(order, got.order_request)) is not None:
+                asked = f"{order.side} {order.quantity} {order.symbol} at {order.limit_price}"
+                raise strange(Tool.WHATIF_ORDER, asked, f"another order ({other})")
+            return read_whatif(got.whatif_result)
+
+        return await self._ask(Tool.WHATIF_ORDER, WhatIfOrder, read, **order_arguments(order))
 
     async def order_status(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
         """What became of the order sent under that id; None if the broker never saw it.
@@ -311,8 +316,31 @@ def order_arguments(order: OrderTerms) -> dict[str, object]:
     }
 
 
+def other_than(order: OrderTerms, echo: OrderEcho | None) -> str | None:
+    """How the order that a server says it was asked about is not `order`; None where nothing that it tells differs."""
+    told = {} if echo is None else echo.model_dump(exclude_none=True)
+    told |= {name: told[name].upper() for name in ("side", "order_type") if name in told}
+    if kind := told.get("order_type"):
+        told["order_type"] = ORDER_TYPES.get(kind, kind)
+    asked = order_arguments(order)
+    differing = [f"{name} {value} instead of {asked[name]}" for name, value in told.items() if value != asked[name]]
+    return one_line(", ".join(differing)) or None
+
+
 def _read_quotes(got: MarketSnapshots) -> list[Quote]:
     return _priced(got.snapshots)
+
+
+def _by_conid(quotes: Iterable[Quote]) -> dict[int, Quote]:
+    """The quotes by contract; nobody can tell which of two different ones would be the price of an order."""
+    found: dict[int, Quote] = {}
+    for quote in quotes:
+        if found.setdefault(quote.conid, quote) != quote:
+            raise Terminal(
+                f"{Tool.GET_MARKET_SNAPSHOTS}: the MCP server sent two different quotes of contract {quote.conid}; "
+                "neither is used. Run again, and look into the server if it stays so."
+            )
+    return found
 
 
 def _priced(rows: Iterable[SnapshotRow]) -> list[Quote]:

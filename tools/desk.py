@@ -5,7 +5,7 @@ The permission is burned before the request leaves, whatever comes of the attemp
 What may have happened is told by the error's type. `Terminal` and `Unreachable` are raised only for what is known
 before the request leaves: no such tool, parameters it does not take, a connection already lost. Every failure after
 that is `OutcomeUnknown`, also a plain error of the server, which may have failed after its broker took the order, and a
-receipt that confirms nothing; then the books are asked.
+receipt that confirms nothing or is of another order; then the books are asked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol
 
 from brokers.errors import BrokerError, OutcomeUnknown
 from portfolio.models import ApprovedOrder, OrderStatus
-from tools.account import order_arguments
+from tools.account import order_arguments, other_than
 from tools.answers import ask
 from tools.client import Tools
 from tools.contract import Tool
@@ -49,7 +49,7 @@ class OrderDesk:
         Raises:
             Terminal: the order cannot be sent here; nothing was sent.
             Unreachable: the connection was lost before; nothing was sent.
-            OutcomeUnknown: the order may have been placed.
+            OutcomeUnknown: the order may have been placed, or another in its place.
         """
         order = approved.terms
         arguments = order_arguments(order)
@@ -58,11 +58,17 @@ class OrderDesk:
         self._tools.check(Tool.PLACE_ORDER, arguments)
         self._permits.burn(approved, self._clock())
         try:
-            receipt = await ask(
-                self._tools, Tool.PLACE_ORDER, PlaceOrder, lambda got: readable(got.result), **arguments
+            receipt, echo = await ask(
+                self._tools,
+                Tool.PLACE_ORDER,
+                PlaceOrder,
+                lambda got: (readable(got.result), got.order_request),
+                **arguments,
             )
         except BrokerError as error:
             raise OutcomeUnknown(f"{order.symbol}: the order may have been placed ({error})") from error
+        if (other := other_than(order, echo)) is not None:
+            raise OutcomeUnknown(f"{order.symbol}: the order may have been placed (its receipt is of another: {other})")
         if not receipt.order_id or receipt.order_status == status_word(OrderStatus.UNKNOWN):
             said = receipt.error or f"the broker's receipt has order id {receipt.order_id or 'none'}"
             raise OutcomeUnknown(f"{order.symbol}: the order may have been placed ({said})")

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from portfolio.limits.case import NO_VALUE, Case, answer, exempt, is_orderable, not_evaluated, shown
 from portfolio.limits.standing import Standing, standing_of
-from portfolio.models import Check, Side
+from portfolio.models import Check, OrderTerms, Side
 from portfolio.percent import exact, in_percent
 
 
@@ -61,15 +61,18 @@ def symbol_allowed(case: Case) -> Check:
 
 
 def contract_resolved(case: Case) -> Check:
-    """A USD stock or ETF, and the same contract as the one held."""
-    contract, limit = case.contract, "USD stock or ETF"
+    """A USD stock or ETF, the same contract as the one held, and called by no other ticker where it is quoted."""
+    contract, limit, symbol = case.contract, "USD stock or ETF", case.trade.symbol
     if contract is None:
-        why = f"{case.trade.symbol} was not resolved to a contract"
+        why = f"{symbol} was not resolved to a contract"
         return answer("contract_resolved", limit, "none", "", passed=False, why=why)
+    if (other := case.snapshot.other_name_of(symbol)) is not None:
+        why = f"{symbol} was resolved to contract {contract.conid}, which the broker elsewhere calls {other}"
+        return answer("contract_resolved", limit, other, "", passed=False, why=why)
     wanted = (contract.conid, "USD", "STK")
     found = {(held.conid, held.currency, held.sec_type) for held in case.positions}
     found.add((contract.conid, contract.currency, contract.sec_type))
-    passed = found == {wanted} and contract.symbol == case.trade.symbol
+    passed = found == {wanted} and contract.symbol == symbol
     actual = ", ".join(f"{currency} {sec_type} {conid}" for conid, currency, sec_type in sorted(found))
     why = f"the contract found ({contract.symbol} {actual}) is not the USD stock or ETF wanted, or not the one held"
     return answer("contract_resolved", limit, actual, "", passed=passed, why=why)
@@ -117,16 +120,30 @@ def no_unresolved_order(case: Case) -> Check:
 
 
 def as_approved(case: Case) -> Check:
-    """What a person approved: the same order, at a limit not worse by more than `price_collar` % than the one shown."""
+    """What a person approved: the same order, at a limit within `price_collar` % of the one shown.
+
+    That goes for a better limit too: a price that far away is another market than the one the person looked at.
+    """
     trade, collar = case.trade, exact(case.settings.price_collar)
     if case.shown is None:
         return exempt("as_approved", "nobody was asked", "%")
-    seen = [order for order in case.shown if (order.symbol, order.side) == (trade.symbol, trade.side)]
+    seen = [order for order in case.shown if _is_of(case, order)]
     if len(seen) != 1 or trade.quantity > seen[0].quantity:
         why = f"{trade.side} {trade.quantity} {trade.symbol} is not what was approved"
         return answer("as_approved", "as shown", "another order", "%", passed=False, why=why)
     if case.limit_price is None:
         return not_evaluated("as_approved", collar, "%", NO_VALUE)
-    worse = in_percent((case.limit_price - seen[0].limit_price) * trade.side.sign, seen[0].limit_price)
-    why = f"the limit {case.limit_price} is {shown(worse, collar)} % worse than the {seen[0].limit_price} approved"
-    return answer("as_approved", collar, shown(worse, collar), "%", passed=worse <= collar, why=why)
+    away = in_percent(abs(case.limit_price - seen[0].limit_price), seen[0].limit_price)
+    why = f"the limit {case.limit_price} is {shown(away, collar)} % from the {seen[0].limit_price} approved"
+    return answer("as_approved", collar, shown(away, collar), "%", passed=away <= collar, why=why)
+
+
+def _is_of(case: Case, order: OrderTerms) -> bool:
+    """Whether `order` is what the trade would be now, its size and price aside."""
+    account, trade = case.snapshot.account, case.trade
+    return (
+        case.contract is not None
+        and order.conid == case.contract.conid
+        and order.account_id == account.account_id
+        and (order.symbol, order.side, order.protective) == (trade.symbol, trade.side, trade.protective)
+    )

@@ -1,5 +1,7 @@
 """Protective exits: what hit its rule's stop_loss is sold out, what reached take_profit is trimmed to its share.
 
+By the broker's mark and by the quote, as the guard proves it.
+
 A trim waits until the position has outgrown its share by its part of the bucket's band (in a bucket of 20 % with a band
 of 5 points by a quarter); a winner would else be shaved every morning its price has risen.
 """
@@ -11,7 +13,7 @@ from decimal import Decimal
 
 from config.settings import Settings, TradingRule
 from portfolio.limits import TradingDay, first_refusal
-from portfolio.limits.protection import above_share, gain_of
+from portfolio.limits.protection import Gain, above_share, gain_of
 from portfolio.models import PortfolioSnapshot, Position, ProposedTrade, Side, TradePlan
 from portfolio.percent import exact, share_of
 from portfolio.pricing import limit_price_of
@@ -25,9 +27,9 @@ class Exits:
     trades: tuple[ProposedTrade, ...]
     notes: tuple[str, ...]
     symbols: frozenset[str]
-    """Those with an exit that is due, whether it can be made or not: they are not to be bought."""
+    """Those with an exit that is due, or in doubt, whether it can be made or not: they are not to be bought."""
     unfinished: tuple[str, ...]
-    """Those of them that will not be wholly made by `trades`."""
+    """Those whose exit is due and will not be wholly made by `trades`."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def protective_exits(snapshot: PortfolioSnapshot, settings: Settings, day: Tradi
     trades: list[ProposedTrade] = []
     notes: list[str] = []
     symbols: set[str] = set()
+    doubted: set[str] = set()
     sold: set[int] = set()
     whole_exits: set[str] = set()
     for rule in settings.rules:
@@ -52,6 +55,9 @@ def protective_exits(snapshot: PortfolioSnapshot, settings: Settings, day: Tradi
             held = about.positions_in(symbol)
             dues = [due for row in held if (due := _due(symbol, row, rule, settings, about)) is not None]
             if not dues:
+                doubts = [why for row in held if (why := _in_doubt(symbol, row, rule, about)) is not None]
+                doubted |= {symbol} if doubts else set()
+                notes += doubts
                 continue
             symbols.add(symbol)
             found = _slice(dues[0], symbol, about, settings, day) if len(held) == 1 else _doubt(dues[0], len(held))
@@ -69,7 +75,7 @@ def protective_exits(snapshot: PortfolioSnapshot, settings: Settings, day: Tradi
     most = max(settings.max_orders_per_day - day.orders_sent, 0)
     notes += [f"{late.symbol}: its exit waits, since max_orders_per_day is reached." for late in trades[most:]]
     made = whole_exits & {trade.symbol for trade in trades[:most]}
-    return Exits(tuple(trades[:most]), tuple(notes), frozenset(symbols), tuple(sorted(symbols - made)))
+    return Exits(tuple(trades[:most]), tuple(notes), frozenset(symbols | doubted), tuple(sorted(symbols - made)))
 
 
 def _doubt(due: _Due, rows: int) -> str:
@@ -86,32 +92,43 @@ def _in_slices(first: ProposedTrade, due: _Due, settings: Settings) -> str:
 def _due(
     symbol: str, held: Position, rule: TradingRule, settings: Settings, snapshot: PortfolioSnapshot
 ) -> _Due | None:
-    gain = gain_of(held)
+    gain = gain_of(held, snapshot.quotes.get(symbol))
     if gain is None or held.quantity <= 0:
         return None
-    if rule.stop_loss is not None and gain <= exact(rule.stop_loss):
-        reason = f"{symbol} is {gain:+.1f} % from its average cost, at or below its stop_loss of {rule.stop_loss:g} %"
-        return _Due(int(held.quantity), reason)
-    if rule.take_profit is not None and gain >= exact(rule.take_profit):
-        return _trim(symbol, held, rule, settings, snapshot.summary.net_liquidation)
+    if gain.stops(rule):
+        away = f"{symbol} is {gain.most:+.1f} % from its average cost"
+        return _Due(int(held.quantity), f"{away}, at or below its stop_loss of {rule.stop_loss:g} %")
+    if gain.takes_profit(rule):
+        return _trim(symbol, held, gain, rule, settings, snapshot.summary.net_liquidation)
     return None
 
 
-def _trim(symbol: str, held: Position, rule: TradingRule, settings: Settings, net: Decimal) -> _Due | None:
-    price, gain, above = held.market_price, gain_of(held), above_share(symbol, held, rule, net)
+def _in_doubt(symbol: str, held: Position, rule: TradingRule, snapshot: PortfolioSnapshot) -> str | None:
+    """Why the position is not sold though its mark or its quote, and not both, is at its stop_loss."""
+    gain = gain_of(held, snapshot.quotes.get(symbol))
+    if gain is None or held.quantity <= 0 or rule.stop_loss is None or gain.least > exact(rule.stop_loss):
+        return None
+    return (
+        f"{symbol} is {gain.least:+.1f} % from its average cost by one of its mark and its quote, and "
+        f"{gain.most:+.1f} % by the other; it is not sold before both are at its stop_loss of {rule.stop_loss:g} %, "
+        "and not bought."
+    )
+
+
+def _trim(symbol: str, held: Position, gain: Gain, rule: TradingRule, settings: Settings, net: Decimal) -> _Due | None:
+    price, above = gain.low, above_share(symbol, held.quantity * gain.low, rule, net)
     part_of_band = (
         share_of(net, rule.share_of(symbol)) * exact(settings.rebalance_threshold) / exact(rule.target_allocation)
     )
-    if price is None or above <= part_of_band:
+    if above <= part_of_band:
         return None
     quantity = whole(above, price, DOWN)
     if quantity < 1 or quantity * price < settings.min_order_value:
         return None
-    reason = (
-        f"{symbol} is {gain:+.1f} % from its average cost, at or above its take_profit of {rule.take_profit:g} %, "
-        f"and {above:,.2f} USD above its share of {rule.name}"
+    away = (
+        f"{symbol} is {gain.least:+.1f} % from its average cost, at or above its take_profit of {rule.take_profit:g} %"
     )
-    return _Due(quantity, reason)
+    return _Due(quantity, f"{away}, and {above:,.2f} USD above its share of {rule.name}")
 
 
 def _slice(

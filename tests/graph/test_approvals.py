@@ -17,7 +17,7 @@ from graph.failure import AccountBusy
 from graph.journal import Answer, Halted, OrderState
 from graph.record import Approval, Outcome, RunRecord
 from graph.runner import NotWaiting
-from portfolio.models import Account, AccountSummary, BrokerOrder, OrderStatus, Quote, Side, WhatIf
+from portfolio.models import Account, AccountSummary, BrokerOrder, Contract, OrderStatus, Position, Quote, Side, WhatIf
 from tests.graph.conftest import TRADING_DAY, Faulty, RunOnce, drain, hurried, opened, settings_with
 from tests.permits import journal_in
 from tests.simulators.delegating_broker import DelegatingBroker
@@ -132,15 +132,44 @@ class MovedAway(DelegatingBroker):
         return quote.model_copy(update=up)
 
 
-async def test_prices_are_looked_at_again_and_a_purchase_that_became_dearer_is_not_sent(
+async def test_prices_are_looked_at_again_and_nothing_is_sent_far_from_what_was_shown(
     run_once: RunOnce, home: Home
 ) -> None:
+    """Neither the purchases that became dearer nor the sales that would bring more than anybody was told."""
     asked = await waiting(run_once)
     record = await answered(home, asked.run_id, faulty=MovedAway)
-    refused = [verdict for verdict in record.verdicts if not verdict.passed]
-    assert {verdict.side for verdict in refused} == {Side.BUY}
-    assert all("as_approved" in {check.rule for check in verdict.failures} for verdict in refused)
-    assert {order.side for order in record.orders} == {Side.SELL}
+    assert {verdict.side for verdict in record.verdicts} == set(Side)
+    assert all("as_approved" in {check.rule for check in verdict.failures} for verdict in record.verdicts)
+    assert record.orders == ()
+
+
+class AnotherListing(DelegatingBroker):
+    """Every quote and contract is of the same tickers, under other conids than before."""
+
+    AWAY = 1_000_000_000
+
+    async def find_contract(self, symbol: str, sec_type: str = "STK") -> Contract:
+        contract = await super().find_contract(symbol, sec_type)
+        return contract.model_copy(update={"conid": contract.conid + self.AWAY})
+
+    async def positions(self, account_id: str) -> list[Position]:
+        held = await super().positions(account_id)
+        return [position.model_copy(update={"conid": position.conid + self.AWAY}) for position in held]
+
+    async def quotes(self, conids: Sequence[int]) -> list[Quote]:
+        found = await super().quotes([conid - self.AWAY for conid in conids])
+        return [quote.model_copy(update={"conid": quote.conid + self.AWAY}) for quote in found]
+
+    async def what_if(self, order: OrderRequest) -> WhatIf:
+        return await super().what_if(order.model_copy(update={"conid": order.conid - self.AWAY}))
+
+
+async def test_an_approval_is_of_the_contract_that_was_shown(run_once: RunOnce, home: Home) -> None:
+    asked = await waiting(run_once)
+    record = await answered(home, asked.run_id, faulty=AnotherListing)
+    assert record.verdicts
+    assert {check.rule for verdict in record.verdicts for check in verdict.failures} == {"as_approved"}
+    assert record.orders == ()
 
 
 class Warns(DelegatingBroker):
@@ -182,6 +211,28 @@ async def test_a_warning_that_nobody_has_seen_is_not_covered_by_the_approval(run
     record = await answered(home, asked.run_id, faulty=WarnsOtherwise)
     assert record.outcome is Outcome.NOTHING_APPROVED
     assert record.orders == ()
+
+
+class WarnsAtLength(Warns):
+    text = "399: " + "this order will be held until the open " * 9 + "A harmless note."
+
+
+class WarnsOtherwiseAtLength(Warns):
+    text = "399: " + "this order will be held until the open " * 9 + "YOUR ACCOUNT WILL BE LIQUIDATED."
+
+
+async def test_a_long_warning_is_not_covered_by_the_approval_of_one_that_begins_alike(
+    run_once: RunOnce, home: Home
+) -> None:
+    asked = await waiting(run_once, require_approval="never", faulty=WarnsAtLength)
+    record = await answered(home, asked.run_id, faulty=WarnsOtherwiseAtLength)
+    assert record.outcome is Outcome.NOTHING_APPROVED
+    assert record.orders == ()
+
+
+async def test_the_same_long_warning_stays_approved(run_once: RunOnce, home: Home) -> None:
+    asked = await waiting(run_once, require_approval="never", faulty=WarnsAtLength)
+    assert (await answered(home, asked.run_id, faulty=WarnsAtLength)).outcome is Outcome.TRADED
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from portfolio.models import (
     Account,
     AccountSummary,
     BrokerOrder,
+    Contract,
     OrderStatus,
     Position,
     Quote,
@@ -281,9 +282,66 @@ async def test_a_mark_that_is_no_price_is_not_taken_for_a_loss(run_once: RunOnce
     assert record.orders == ()
 
 
+class OtherConid(Recording):
+    """Finds `asked` under the contract of `found`, whose quotes and orders say so."""
+
+    asked, found = "VTI", "XLU"
+
+    def __init__(self, inner: Broker) -> None:
+        super().__init__(inner)
+        self.conids: set[int] = set()
+
+    async def find_contract(self, symbol: str, sec_type: str = "STK") -> Contract:
+        contract = await super().find_contract(symbol, sec_type)
+        if symbol != self.asked:
+            return contract
+        return contract.model_copy(update={"conid": (await super().find_contract(self.found, sec_type)).conid})
+
+    async def place(self, order: OrderRequest) -> BrokerOrder:
+        self.conids.add(order.conid)
+        return await super().place(order)
+
+
+BY_TWO_NAMES = [
+    {"name": "Core", "target_allocation": 60, "symbols": ["VTI", "SPY", "QQQ"], "max_position_size": 60},
+    {"name": "Rest", "target_allocation": 40, "symbols": ["AAPL", "MSFT", "NVDA", "KO"], "max_position_size": 40},
+]
+
+
+async def test_a_symbol_whose_contract_is_quoted_under_another_ticker_is_not_traded(run_once: RunOnce) -> None:
+    """VTI is found under the contract of XLU, and nobody asked for shares of that."""
+    brokers: list[OtherConid] = []
+
+    def faulty(inner: Broker) -> Broker:
+        brokers.append(OtherConid(inner))
+        return brokers[-1]
+
+    record = await run_once(faulty=faulty, trading_rules=BY_TWO_NAMES)
+    assert record.outcome is Outcome.TRADED
+    assert record.snapshot is not None
+    told = next(check for check in record.snapshot.data_quality if check.name == "names_agree")
+    assert (told.passed, told.required) == (False, False)
+    assert "the contract of VTI is called XLU" in told.why
+    assert "VTI" not in {order.symbol for order in record.orders}
+    assert (await brokers[0].find_contract("VTI")).conid not in brokers[0].conids
+
+
+async def test_where_the_contract_of_two_tickers_is_held_nothing_is_traded(run_once: RunOnce) -> None:
+    """What is held of which symbol is then anybody's guess, and so is how far the account is off its targets."""
+
+    class Held(OtherConid):
+        found = "AAPL"
+
+    record = await run_once(faulty=Held, trading_rules=BY_TWO_NAMES)
+    assert record.outcome is Outcome.DATA_UNFIT
+    assert "the contract of VTI is called AAPL where it is quoted" in record.message
+    assert record.orders == ()
+
+
 @pytest.mark.parametrize(
     "claim",
     [
+        {"symbol": "XLU"},
         {"symbol": "TSLA", "conid": 1, "client_order_id": "another"},
         {"account_id": "DU1111111"},
         {"quantity": Decimal(500)},

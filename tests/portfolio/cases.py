@@ -60,7 +60,7 @@ def contract(symbol: str, /, **changes: Any) -> Contract:
     return Contract(**{"conid": CONIDS[symbol], "symbol": symbol, "exchange": "NYSE", **changes})
 
 
-def quote(symbol: str, price: Decimal = PRICE, **changes: Any) -> Quote:
+def quote(symbol: str, /, price: Decimal = PRICE, **changes: Any) -> Quote:
     """A quote without a spread: bid, ask and last are `price`."""
     known = {"conid": CONIDS[symbol], "symbol": symbol, "bid": price, "ask": price, "last": price, "as_of": NOW}
     return Quote(**{**known, **changes})

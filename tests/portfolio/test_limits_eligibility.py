@@ -37,6 +37,7 @@ from tests.portfolio.cases import (
     make_summary,
     open_order,
     position,
+    quote,
     sell,
     terms,
     trade,
@@ -158,6 +159,27 @@ class TestContractResolved:
     def test_a_second_holding_of_that_name_that_is_something_else_fails(self, change: dict[str, object]) -> None:
         rows = [position("SPY", 10), position("SPY", 10).model_copy(update=change)]
         assert contract_resolved(sell(snapshot=make_snapshot(positions=rows))).passed is False
+
+    def test_a_contract_that_its_quote_calls_by_another_ticker_fails(self) -> None:
+        """The symbol is what a server was asked for; what the conid buys is called XLU everywhere else."""
+        check = contract_resolved(buy(snapshot=make_snapshot(quotes={"SPY": quote("SPY", symbol="XLU")})))
+        assert check.passed is False
+        assert check.actual == "XLU"
+
+    @pytest.mark.parametrize(("symbol", "spelt"), [("BRK B", "BRK.B"), ("BRK B", "brk-b"), ("SPY", " spy ")])
+    def test_another_spelling_of_the_ticker_is_no_other_name(self, symbol: str, spelt: str) -> None:
+        quotes = {symbol: quote(symbol, symbol=spelt)}
+        assert contract_resolved(buy(symbol, snapshot=make_snapshot(quotes=quotes))).passed
+
+    def test_a_holding_may_keep_its_old_name_where_the_quote_bears_out_the_new_one(self) -> None:
+        renamed = [position("SPY OLD", 10, conid=CONIDS["SPY"])]
+        assert contract_resolved(sell(snapshot=make_snapshot(positions=renamed))).passed
+        nameless = {"SPY": quote("SPY", symbol="")}
+        assert contract_resolved(buy(snapshot=make_snapshot(quotes=nameless))).passed
+        other = open_order("OTHER", Side.BUY, 1, conid=CONIDS["SPY"])
+        for rows in ({"positions": renamed}, {"open_orders": (other,)}):
+            doubtful = make_snapshot(quotes=nameless, **rows)
+            assert contract_resolved(sell(snapshot=doubtful)).passed is False
 
     def test_an_emptied_position_in_another_listing_does_not_matter(self) -> None:
         rows = [position("SPY", 10), position("SPY", 0, conid=99)]
@@ -289,12 +311,25 @@ class TestAsApproved:
         assert as_approved(replace(case, shown=self.SHOWN)).passed is False
         assert as_approved(replace(case, shown=())).passed is False
 
-    def test_the_limit_may_be_better_but_not_worse_than_the_collar(self) -> None:
-        for limit, passed in (("50", True), ("101.00", True), ("101.01", False)):
-            assert as_approved(buy(shown=self.SHOWN, limit_price=Decimal(limit))).passed is passed
+    @pytest.mark.parametrize("change", [{"conid": 99}, {"account_id": "DU9"}, {"protective": True}])
+    def test_an_approval_is_not_carried_over_to_another_contract_account_or_kind_of_order(
+        self, change: dict[str, object]
+    ) -> None:
+        check = as_approved(buy(quantity=5, shown=(terms("SPY", Side.BUY, 5, **change),)))
+        assert check.passed is False
+        assert "is not what was approved" in check.why
+
+    def test_without_a_contract_nothing_is_what_was_approved(self) -> None:
+        assert as_approved(buy(shown=self.SHOWN, snapshot=make_snapshot(contracts={}))).passed is False
+
+    @pytest.mark.parametrize(
+        ("limit", "passed"), [("50", False), ("98.99", False), ("99.00", True), ("101.00", True), ("101.01", False)]
+    )
+    def test_the_limit_may_be_off_by_the_collar_and_no_further_either_way(self, limit: str, *, passed: bool) -> None:
+        """A purchase at half the price that was shown is of something else than the person thought of."""
         sold = (terms("SPY", Side.SELL, 5),)
-        for limit, passed in (("150", True), ("99.00", True), ("98.99", False)):
-            assert as_approved(sell(shown=sold, limit_price=Decimal(limit))).passed is passed
+        assert as_approved(buy(shown=self.SHOWN, limit_price=Decimal(limit))).passed is passed
+        assert as_approved(sell(shown=sold, limit_price=Decimal(limit))).passed is passed
 
     def test_without_a_limit_it_is_not_evaluated(self) -> None:
         assert as_approved(buy(shown=self.SHOWN, limit_price=None)).passed is None

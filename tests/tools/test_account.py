@@ -293,6 +293,17 @@ async def test_a_quote_of_another_contract_is_an_error() -> None:
                 await reader.quotes([2])
 
 
+async def test_two_different_quotes_of_one_contract_are_an_error() -> None:
+    """The last one would win, and be the price of an order."""
+    for other, differs in ((PRICED, False), (PRICED | {"symbol": "XLU"}, True), (PRICED | {"ask": "4.00"}, True)):
+        async with reading({Tool.GET_MARKET_SNAPSHOTS: {"snapshots": [PRICED, other], "count": 2}}) as reader:
+            if not differs:
+                assert set(await reader.quotes([1])) == {1}
+                continue
+            with pytest.raises(Terminal, match="two different quotes of contract 1"):
+                await reader.quotes([1])
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -333,6 +344,37 @@ async def test_the_what_if_of_another_account_is_an_error() -> None:
     async with reading({Tool.WHATIF_ORDER: answer}) as reader:
         with pytest.raises(Terminal, match="account U7"):
             await reader.what_if(ORDER)
+
+
+ECHO = {"conid": 1, "side": "BUY", "quantity": 5.0, "order_type": "LMT", "price": 400.1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "differs"),
+    [
+        ({"conid": 2}, "conid 2 instead of 1"),
+        ({"side": "SELL"}, "side SELL instead of BUY"),
+        ({"quantity": 6.0}, "quantity 6.0 instead of 5"),
+        ({"order_type": "MKT"}, "order_type MKT instead of LMT"),
+        ({"price": 400.2}, "price 400.2 instead of 400.1"),
+    ],
+)
+async def test_a_what_if_of_another_order_is_an_error(changes: dict[str, Any], differs: str) -> None:
+    """A server that answers every question with the same preview would have every order pass by the first."""
+    answer = {"account_id": ME, "order_request": ECHO | changes, "whatif_result": {"equity": "1"}}
+    async with reading({Tool.WHATIF_ORDER: answer}) as reader:
+        with pytest.raises(Terminal, match=rf"about BUY 5 SPY at 400.1 and answered about another order \({differs}"):
+            await reader.what_if(ORDER)
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [{"conid": "1", "quantity": "5", "price": "400.10"}, {"side": "BUY"}, dict.fromkeys(ECHO), {}, None],
+)
+async def test_a_what_if_that_does_not_repeat_the_order_contradicts_nothing(echo: dict[str, Any] | None) -> None:
+    answer = {"account_id": ME, "order_request": echo, "whatif_result": {"equity": "1"}}
+    async with reading({Tool.WHATIF_ORDER: answer}) as reader:
+        assert (await reader.what_if(ORDER)).equity_after == 1
 
 
 # --- anything at all --------------------------------------------------------------------------------------------

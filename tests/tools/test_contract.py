@@ -195,7 +195,9 @@ def test_a_what_if_survives_the_wire(answer: WhatIf) -> None:
 @given(any_of(BrokerOrder), st.decimals("0.0001", "1e6", places=4))
 def test_an_order_survives_the_wire_with_its_status(order: BrokerOrder, some: Decimal) -> None:
     fills = {OrderStatus.PARTIAL: some, OrderStatus.SUBMITTED: Decimal(0), OrderStatus.REJECTED: Decimal(0)}
-    fact = order.model_copy(update={"filled_quantity": fills.get(order.status, abs(order.filled_quantity))})
+    done = fills.get(order.status, abs(order.filled_quantity))
+    kind = orders.ORDER_TYPES.get(order.order_type.upper(), order.order_type)
+    fact = order.model_copy(update={"filled_quantity": done, "order_type": kind})
     assert orders.read_order(over_the_wire(orders.order_row(fact))) == fact
 
 

@@ -138,9 +138,17 @@ async def desk_of(answer: CallToolResult, folder: Path) -> AsyncIterator[tuple[L
             yield desk, server
 
 
+ECHO = {"conid": 1, "side": "BUY", "quantity": 5.0, "order_type": "LMT", "price": 400.0}
+
+
 def receipt(account_id: str = "DU1", **result: Any) -> CallToolResult:
-    echo = {"conid": 1, "side": "BUY", "quantity": 5.0, "order_type": "LMT", "price": 400.0}
-    return as_json({"account_id": account_id, "order_request": echo, "result": result})
+    return as_json({"account_id": account_id, "order_request": ECHO, "result": result})
+
+
+def receipt_of(**changes: Any) -> CallToolResult:
+    """A receipt as it should be, of an order with something else about it."""
+    result = {"order_id": "7", "order_status": "Submitted"}
+    return as_json({"account_id": "DU1", "order_request": ECHO | changes, "result": result})
 
 
 # --- what reaches the broker ------------------------------------------------------------------------------------
@@ -343,6 +351,12 @@ UNCERTAIN: dict[str, CallToolResult] = {
     "server error": as_json({"error": "Failed to place order: timeout"}),
     "error": text("Read timed out", is_error=True),
     "another account": receipt("U7", order_id="7", order_status="Submitted"),
+    "another contract": receipt_of(conid=2),
+    "another side": receipt_of(side="SELL"),
+    "more shares": receipt_of(quantity=9999.0),
+    "another type": receipt_of(order_type="MKT"),
+    "another price": receipt_of(price=400.01),
+    "no number of shares": receipt_of(quantity="many"),
     "prose": text("Your order is on its way!"),
     "no result": as_json({"account_id": "DU1"}),
 }
@@ -357,6 +371,24 @@ async def test_an_answer_that_confirms_nothing_leaves_the_outcome_unknown(kind: 
         with pytest.raises(ApprovalVoid, match="is SUBMITTING in the journal"):
             await desk.place()
     assert server.calls == ["place_order"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"conid": "1", "quantity": "5", "price": "400.00"},
+        {"side": "buy", "order_type": "LIMIT"},
+        dict.fromkeys(ECHO),
+    ],
+)
+async def test_a_receipt_that_tells_the_order_in_other_words_or_not_at_all_is_of_that_order(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    """Servers write numbers as they like, and what is not repeated contradicts nothing."""
+    bare = as_json({"account_id": "DU1", "result": {"order_id": "7", "order_status": "Submitted"}})
+    for name, answer in (("told", receipt_of(**changes)), ("bare", bare)):
+        async with desk_of(answer, tmp_path / name) as (desk, _):
+            assert (await desk.place()).order_id == "7"
 
 
 @pytest.mark.parametrize(

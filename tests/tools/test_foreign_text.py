@@ -80,6 +80,29 @@ def test_a_remark_is_cut_to_one_printable_line(text: str) -> None:
     assert all(remark and remark.isprintable() and len(remark) <= 300 for remark in remarks)
 
 
+LONG = "399: " + "this order will be held until the open " * 9
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (f"{LONG}A harmless note.", f"{LONG}YOUR ACCOUNT WILL BE LIQUIDATED."),
+        (" " * 700 + "A harmless note.", " " * 700 + "YOUR ACCOUNT WILL BE LIQUIDATED."),
+        (f"{LONG}A harmless note.", LONG),
+    ],
+)
+def test_remarks_that_differ_behind_the_cut_differ_as_they_are_shown(one: str, other: str) -> None:
+    """A person approves a warning by its text: what was cut off must not be approved along with another's."""
+    shown = [read_whatif(WhatIfRow(warn=text)).warning or "" for text in (one, other)]
+    assert shown[0] != shown[1]
+    assert all(len(text) <= 300 and text.isprintable() for text in shown)
+    assert read_whatif(WhatIfRow(warn=one)).warning == shown[0]
+
+
+def test_a_remark_that_fits_stands_as_it_is() -> None:
+    assert read_whatif(WhatIfRow(warn="x" * 300)).warning == "x" * 300
+
+
 @pytest.mark.parametrize("name", ["SPY", "BRK B", "DU1234567", "Müller & Söhne", "日経", "x" * 64])
 def test_ordinary_names_pass_as_they_are(name: str) -> None:
     assert read_position(PositionRow.model_validate(HELD | {"contractDesc": name})).symbol == name

@@ -67,12 +67,12 @@ class Executions(Row):
 
 
 class OrderEcho(Row):
-    """The order as it was asked for. Numbers here are JSON numbers, as the contract has them."""
+    """The order as it was asked for, as far as the server repeats it; numbers here are JSON numbers by the contract."""
 
-    conid: int
-    side: str
-    quantity: float
-    order_type: str
+    conid: int | None = None
+    side: str | None = None
+    quantity: float | None = None
+    order_type: str | None = None
     price: float | None = None
 
 
@@ -97,7 +97,7 @@ class WhatIfRow(Row):
 
 class WhatIfOrder(Row):
     account_id: str
-    order_request: OrderEcho
+    order_request: OrderEcho | None = None
     whatif_result: WhatIfRow
 
 
@@ -113,7 +113,7 @@ class PlaceRow(Row):
 
 class PlaceOrder(Row):
     account_id: str
-    order_request: OrderEcho
+    order_request: OrderEcho | None = None
     result: PlaceRow
 
 

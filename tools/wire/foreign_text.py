@@ -6,6 +6,7 @@ only words for a person are mended and cut. A text is a name unless its key is l
 
 from __future__ import annotations
 
+import hashlib
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -23,7 +24,7 @@ REMARKS = frozenset({"desc", "message", "name", "warn", "error", "msg", "encrypt
 
 
 def readable(row: AnyRow) -> AnyRow:
-    """`row` with every remark cut to one printable line of at most 300 characters.
+    """`row` with every remark as one printable line of at most 300 characters, cut ones with a mark of their whole.
 
     Raises:
         ValidationError: another text of the row is not one printable line of at most 64 characters.
@@ -42,13 +43,22 @@ def readable(row: AnyRow) -> AnyRow:
                 for key in unfit
             ],
         )
-    return row.model_copy(update={key: one_line(texts[key], MOST_OF_A_REMARK) for key in REMARKS & texts.keys()})
+    return row.model_copy(update={key: _remark(texts[key]) for key in REMARKS & texts.keys()})
 
 
 def one_line(text: str, most: int = MOST_OF_A_SENTENCE) -> str:
     """Somebody else's words, fit for a sentence of ours: one line of at most `most` characters that steers nothing."""
     words = " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 2 * most]).split())
     return words if len(words) <= most else f"{words[: most - 1]}…"
+
+
+def _remark(text: str) -> str:
+    """`text` as one line; a cut one ends with a hash of the whole, as a person's word on a warning goes by its text."""
+    line = one_line(text, MOST_OF_A_REMARK)
+    if len(text) <= MOST_OF_A_REMARK:
+        return line
+    whole = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+    return f"{one_line(text, MOST_OF_A_REMARK - len(whole) - 3)} [{whole}]"
 
 
 def _is_name(text: str) -> bool:

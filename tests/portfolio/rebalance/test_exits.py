@@ -48,6 +48,27 @@ def test_exactly_at_its_stop_loss_a_position_is_sold_out_and_a_cent_above_it_kep
     assert exits(account(100, STOPPED + Decimal("0.01"))) == []
 
 
+def test_a_loss_that_only_the_mark_or_only_the_quote_knows_of_sells_nothing() -> None:
+    """The portfolio page may lag by hours: the quote says that the position is 1 % down."""
+    for mark, quoted in ((STOPPED, Decimal(99)), (Decimal(99), STOPPED)):
+        snapshot = account(100, mark, quotes={"SPY": quote("SPY", quoted)})
+        found = protective_exits(snapshot, make_settings(), DAY)
+        assert (found.trades, found.unfinished) == ((), ())
+        assert (
+            "-20.0 % from its average cost by one of its mark and its quote, and -1.0 % by the other" in found.notes[0]
+        )
+        plan = baseline_plan(snapshot, make_settings(), DAY)
+        assert plan.trades
+        assert "SPY" not in {trade.symbol for trade in plan.trades}
+
+
+def test_a_winner_is_trimmed_by_the_lower_of_its_mark_and_its_quote() -> None:
+    """At 135 USD by the mark 51 shares could go, at 130 USD by the quote 46."""
+    for mark, quoted, trades in (("135", "130", [("SPY", 46)]), ("130", "135", [("SPY", 46)]), ("135", "129.99", [])):
+        snapshot = account(200, Decimal(mark), quotes={"SPY": quote("SPY", Decimal(quoted))})
+        assert exits(snapshot, TAKES_PROFIT) == trades
+
+
 def test_a_larger_exit_is_sold_in_slices_and_says_so() -> None:
     """An order is never worth more than max_trade_value, 10,000 USD."""
     found = protective_exits(account(200, STOPPED), make_settings(), DAY)
