@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from brokers.errors import BrokerError, Retryable
 from brokers.simulated import MarketError
@@ -20,7 +21,8 @@ from graph.journal import Halted, JournalError, JournalUnusable
 from graph.record import Approval, RunRecord
 from graph.runner import NotWaiting, Run
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""SIGHUP is a terminal that was closed; Windows has no such signal."""
 
 log = logging.getLogger("smart_agent")
 
@@ -71,22 +73,26 @@ async def _lead(run: Run, trace: Trace, stop: asyncio.Event, answer: Approval | 
 
 @contextmanager
 def stopped_by_signals(stop: asyncio.Event, trace: Trace) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end a run that has sent nothing at once; later, after the order that is under way."""
+    """Ctrl-C, SIGTERM and SIGHUP end a run that has sent nothing at once; later, after the order that is under way."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
-    def end() -> None:
+    def end(*, insists: bool) -> None:
         if trace.may_have_sent and not stop.is_set():
             stop.set()
             trace.stopping()
-        elif task:
+        elif task and (insists or not trace.may_have_sent):
             task.cancel()
 
-    for number in SIGNALS:
-        loop.add_signal_handler(number, end)
+    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+    # A signal that is ignored was meant to be, by nohup say.
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heard:
+        # A closed terminal may be told of twice, by the kernel and by the shell, where a person twice means now.
+        loop.add_signal_handler(number, partial(end, insists=number.name != "SIGHUP"))
     try:
         yield
     finally:
-        for number in SIGNALS:
+        for number in heard:
             loop.remove_signal_handler(number)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,9 +13,20 @@ from rich.text import Text
 
 from cli.exit_codes import ExitCode
 from cli.journal import journal_of, now, plain
-from cli.options import AsOfOption, ConfigOption, HomeOption, PricesOption, exit_with
+from cli.options import AsOfOption, ConfigOption, HomeOption, PricesOption, complain, exit_with, home_or_exit
+from cli.problems import print_problems
 from cli.run import UrlOption
 from cli.run_command import RunCommand
+from config.problems import ConfigError
+
+if TYPE_CHECKING:
+    from config.home import Home
+    from config.settings import Settings
+    from graph.emergency import Cancelled
+
+PATIENCE = 30.0
+"""Seconds that a halt waits for a locked journal."""
+LOOK = "look in the broker's own screens"
 
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, for whoever finds it halted.")]
 
@@ -23,19 +36,37 @@ def halt(why: WhyOption = "a person halted it", home: HomeOption = None) -> None
 
     Example: smart-agent halt --why "on holiday"
     """
-    from graph.journal import JournalUnusable  # noqa: PLC0415  (costs more than the help page)
+    if not _halted(_home_to_halt(home), plain(why)):
+        raise typer.Exit(ExitCode.FAILED)
 
-    why = plain(why)
-    with journal_of(home) as (place, journal):
-        try:
+
+def _home_to_halt(home: Path | None) -> Home:
+    try:
+        return home_or_exit(home)
+    except typer.Exit:
+        complain("NOT halted: there is no such home. Name the folder whose agent is to be halted with --home.")
+        raise
+
+
+def _halted(place: Home, why: str) -> bool:
+    """Halt, in a file where the journal cannot be written, and say so; whether it could be written at all."""
+    from graph.journal import Journal, JournalUnusable, raise_flag  # noqa: PLC0415  (costs more than the help page)
+
+    try:
+        with closing(Journal(place.database, patience=PATIENCE)) as journal:
             journal.halts.halt(why, now())
-        except JournalUnusable as error:
-            exit_with(
-                ExitCode.FAILED,
-                f"NOT halted: the halt could not be written to {place.database} ({error.__cause__}). Try again, and "
-                "stop what runs with Ctrl-C.",
+    except JournalUnusable as error:
+        try:
+            raise_flag(place.database, why, now())
+        except OSError as worse:
+            complain(
+                f"NOT halted: neither the journal {place.database} nor a file beside it could be written ({worse}). "
+                "Stop what runs with Ctrl-C, see that nothing starts a run, make room there, and try again."
             )
+            return False
+        complain(f"{error} A file in {place.root} halts trading in its place.")
     _say(f"Trading is halted in {place.root}: {why}. No order is sent until `smart-agent resume`.", "yellow")
+    return True
 
 
 def resume(why: WhyOption = "a person resumed it", home: HomeOption = None) -> None:
@@ -61,32 +92,50 @@ def emergency_stop(
 ) -> None:
     """Halt, and cancel every open order of ours; what could not be cancelled is reported, with exit code 7.
 
-    The broker is asked that a run with the same options would use.
+    The broker is asked that a run with the same options would use, also where such a run would not be started.
     """
-    halt(why, home)
+    place = _home_to_halt(home)
+    halted = _halted(place, plain(why))
+    state = f"Trading is {'halted' if halted else 'NOT halted'}, and open orders may still work: {LOOK}."
     command = RunCommand.written(config=config, prices=prices, as_of=as_of, mcp_url=mcp_url)
-    place, settings = command.load_or_exit(home)
-    from brokers.errors import BrokerError  # noqa: PLC0415  (the graph and its libraries take seconds to import)
-    from brokers.simulated import MarketError  # noqa: PLC0415
-    from cli.wiring import Start, open_context  # noqa: PLC0415
-    from graph.emergency import Cancelled, cancel_open_orders  # noqa: PLC0415
-    from graph.journal import JournalError  # noqa: PLC0415
-
-    async def cancel() -> tuple[Cancelled, ...]:
-        async with open_context(settings, place, Start(command=command)) as context:
-            return await cancel_open_orders(context)
-
     try:
-        orders = asyncio.run(cancel())
-    except (BrokerError, MarketError, JournalError) as error:
+        settings = command.settings_for_cancelling(place)
+    except ConfigError as error:
+        print_problems(Console(stderr=True), error, "where the broker is cannot be told")
+        exit_with(ExitCode.BAD_USAGE, f"{state} Or name the broker's MCP server with --mcp-url, and try again.")
+    try:
+        orders = _cancelled(settings, place, command)
+    except Exception as error:  # noqa: BLE001  (whatever it was, a person must be told what is still out there)
+        from brokers.errors import BrokerError  # noqa: PLC0415
+
         code = ExitCode.UNREACHABLE if isinstance(error, BrokerError) else ExitCode.FAILED
-        exit_with(code, f"{error} Trading is halted, and open orders may still work: look in the broker's own screens.")
+        exit_with(code, f"{error} {state}")
     for order in orders:
         _say(order.words, "green" if order.done else "red")
     if not orders:
         _say("No order of ours is open.", "green")
+    if not halted:
+        raise typer.Exit(ExitCode.FAILED)
     if not all(order.done for order in orders):
         raise typer.Exit(ExitCode.ORDER_UNKNOWN)
+
+
+def _cancelled(settings: Settings, place: Home, command: RunCommand) -> tuple[Cancelled, ...]:
+    """What became of every open order of ours; where the journal cannot be read, of those that are called like ours."""
+    from cli.wiring import Start, open_context  # noqa: PLC0415  (the graph and its libraries take seconds to import)
+    from graph.emergency import Cancelled, cancel_open_orders  # noqa: PLC0415
+    from graph.journal import JournalUnusable  # noqa: PLC0415
+
+    async def cancel(start: Start, *, by_name: bool) -> tuple[Cancelled, ...]:
+        async with open_context(settings, place, start) as context:
+            return await cancel_open_orders(context, by_name=by_name)
+
+    try:
+        return asyncio.run(cancel(Start(command=command), by_name=False))
+    except JournalUnusable:
+        told = asyncio.run(cancel(Start(command=command, journal="sqlite://"), by_name=True))
+        unread = f"The journal cannot be read, so orders of ours that carry no id of ours may be left: {LOOK}."
+        return (*told, Cancelled(done=False, words=unread))
 
 
 def _say(sentence: str, style: str) -> None:

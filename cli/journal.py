@@ -23,7 +23,7 @@ def journal_of(home: Path | None) -> Iterator[tuple[Home, Journal]]:
 
     place = home_or_exit(home)
     try:
-        journal = Journal(place.database_url)
+        journal = Journal(place.database)
         try:
             yield place, journal
         finally:

@@ -96,5 +96,10 @@ def sole_use(home: Home) -> Iterator[None]:
 
 def exit_with(code: ExitCode, sentence: str) -> NoReturn:
     """Say why on stderr, and leave."""
-    Console(stderr=True).print(sentence, style="red", soft_wrap=True, highlight=False, markup=False)
+    complain(sentence)
     raise typer.Exit(code)
+
+
+def complain(sentence: str) -> None:
+    """Say on stderr what is wrong, and go on."""
+    Console(stderr=True).print(sentence, style="red", soft_wrap=True, highlight=False, markup=False)

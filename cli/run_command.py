@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ import typer
 
 from cli.exit_codes import ExitCode
 from cli.options import day_of, exit_with, load_or_exit
+from config.problems import ConfigError
 
 if TYPE_CHECKING:
     from config.home import Home
@@ -61,6 +63,25 @@ class RunCommand:
         place, settings = load_or_exit(home, Path(self.config) if self.config else None, overrides, self.strategy)
         self._refuse_contradictions(settings)
         return place, settings
+
+    def settings_for_cancelling(self, place: Home) -> Settings:
+        """The settings as far as they say where the broker is: to cancel needs no permission to trade.
+
+        Raises:
+            ConfigError: they have problems, and no address among them.
+        """
+        from config.load import load_address, load_settings  # noqa: PLC0415  (the settings library is heavy)
+
+        file = place.find_config(Path(self.config) if self.config else None)
+        overrides = {"mcp_url": self.mcp_url}
+        try:
+            settings = load_settings(file=file, environ=os.environ, overrides=overrides)
+        except ConfigError:
+            address = load_address(file=file, environ=os.environ, overrides=overrides)
+            if address is None:
+                raise
+            settings = address
+        return settings.model_copy(update={"think_mode": "rules"})  # a model has no part in this
 
     def _refuse_contradictions(self, settings: Settings) -> None:
         from portfolio.limits.standing import why_not_started  # noqa: PLC0415  (costs more than the help page)

@@ -37,6 +37,12 @@ PLAIN_WIDTH = 120
 class TalkingConsole(Console):
     """A console whose reader may leave: orders are followed to their end whether anybody looks on or not."""
 
+    def _check_buffer(self) -> None:
+        try:
+            super()._check_buffer()
+        except OSError:  # a terminal that was closed
+            self.on_broken_pipe()
+
     def on_broken_pipe(self) -> None:
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
@@ -148,7 +154,7 @@ class Trace:
     def refuse(self, sentence: str) -> None:
         """Why the run could not even begin."""
         self.stop()
-        Console(stderr=True).print(Text(sentence, style="red"), soft_wrap=True)
+        TalkingConsole(stderr=True).print(Text(sentence, style="red"), soft_wrap=True)
 
     def stop(self) -> None:
         if self._status is not None:

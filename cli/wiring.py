@@ -70,13 +70,15 @@ class Timing:
 class Start:
     """How a run begins: a new one, or the one called `run_id` goes on.
 
-    `command` is what a person wrote to start it, `stop` is set when it is asked to end.
+    `command` is what a person wrote to start it, `stop` is set when it is asked to end. `journal` is the address of
+    another journal than the home's.
     """
 
     run_id: str | None = None
     command: RunCommand = field(default_factory=RunCommand)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     timing: Timing = field(default_factory=Timing)
+    journal: str | None = None
 
 
 @asynccontextmanager
@@ -125,7 +127,7 @@ async def context_over(
 ) -> AsyncIterator[Context]:
     timing = start.timing
     async with AsyncExitStack() as stack:
-        journal = Journal(home.database_url)
+        journal = Journal(start.journal or home.database)
         stack.callback(journal.close)
         read, order = await _tools(stack, server, timing.limit_seconds)
         mind = await _mind(stack, settings)

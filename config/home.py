@@ -55,11 +55,6 @@ class Home:
         return self.root / "run.lock"
 
     @property
-    def database_url(self) -> str:
-        """Of `database`, as SQLAlchemy writes it."""
-        return f"sqlite:///{self.database}"
-
-    @property
     def simulated(self) -> Path:
         """What the simulated broker remembers between runs."""
         return self.root / "simulated"

@@ -7,6 +7,7 @@ once, since finding them one run at a time is how a person gives up on a config.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +29,7 @@ __all__ = [
     "Loaded",
     "Problem",
     "load",
+    "load_address",
     "load_settings",
     "load_strategy",
     "strategy_names",
@@ -96,6 +98,20 @@ def load(
         choose_strategy(layers, {"strategy": strategy}, "--strategy")
     settings = validated(layers)
     return Loaded(settings, {key: layers.source(key) for key in Settings.model_fields})
+
+
+def load_address(*, file: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings | None:
+    """The defaults with the `mcp_url` that the sources name, whatever else is wrong with them; None if none does."""
+    layers = Layers()
+    with suppress(ConfigError):
+        if file is not None:
+            add_file(layers, file)
+    add_environment(layers, environ)
+    add_overrides(layers, overrides)
+    address = layers.values.get("mcp_url")
+    with suppress(ValidationError):
+        return Settings(mcp_url=address) if address else None
+    return None
 
 
 def load_strategy(name: str) -> tuple[TradingRule, ...]:

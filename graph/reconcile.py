@@ -7,10 +7,11 @@ that nothing happened, or its session is over; day orders do not outlive that.
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 
 from brokers.errors import BrokerError
 from graph.journal import Answer, JournalledOrder, OrderState, trading_day
-from graph.sightings import not_sent, record_of, shares_since, terms_of, unknown, what_became_of
+from graph.sightings import held_to, not_sent, record_of, shares_since, terms_of, unknown, what_became_of
 from graph.state import Context
 from portfolio.models import BrokerOrder, OrderRecord, OrderStatus
 
@@ -36,13 +37,13 @@ async def settle_earlier_orders(account_id: str, context: Context) -> None:
         BrokerError: the broker did not answer; everything stays as it was.
     """
     for sent in context.journal.orders.unsettled(account_id):
-        context.journal.orders.settle(await _settled(sent, context), context.clock())
+        context.journal.orders.settle(held_to(sent, await _settled(sent, context)), context.clock())
 
 
 async def _settled(sent: JournalledOrder, context: Context) -> OrderRecord:
     terms = terms_of(sent)
     known = await what_became_of(sent, context)
-    if known and known.status.is_working:
+    if known and known.status.is_unresolved:
         known = await _ended(known, sent, context)
     if known:
         return record_of(terms, known)
@@ -53,7 +54,7 @@ async def _settled(sent: JournalledOrder, context: Context) -> OrderRecord:
 
 
 async def _ended(known: BrokerOrder, sent: JournalledOrder, context: Context) -> BrokerOrder:
-    """An order that still works is cancelled: its run is over, and what is left of it would trade on an old plan."""
+    """An order that may still work is cancelled: its run is over, and the rest of it would trade on an old plan."""
     if known.order_id:
         with suppress(BrokerError):  # whatever the answer, the books tell
             await context.desk.cancel(known.account_id, known.order_id)
@@ -64,9 +65,19 @@ async def _ended(known: BrokerOrder, sent: JournalledOrder, context: Context) ->
 
 
 async def _is_over(sent: JournalledOrder, context: Context) -> bool:
-    """Whether the session of a day order has passed."""
+    """Whether the session of a day order has passed: by the broker's clock, and by ours where that is another one.
+
+    One wrong answer about the time must not write off an order that is on its way. A simulated broker in this process
+    lives by a time of its own, and there is nobody else to ask.
+    """
+    if not (context.alone or _has_passed(sent.submitting_at, context.clock())):
+        return False
     today = trading_day((await context.reader.session(sent.symbol)).now)
     return sent.trading_day is not None and sent.trading_day < today
+
+
+def _has_passed(day: datetime | None, now: datetime) -> bool:
+    return day is not None and trading_day(day) < trading_day(now)
 
 
 async def _certainly_not_placed(sent: JournalledOrder, context: Context) -> bool:

@@ -60,12 +60,18 @@ class Run:
         counts as a refusal. It stays open where a yes could not be acted on: no broker there, or trading is halted.
 
         Raises:
-            NotWaiting: the run asks for nothing, or no longer.
+            NotWaiting: the run asks for nothing, or no longer, or has lost its checkpoints.
             BrokerError: the broker cannot be reached.
             Halted: trading is halted.
         """
         now, questions = self.context.clock(), self.context.journal.questions
         question = next((question for question in questions.open() if question.run_id == self.run_id), None)
+        if question and "run_id" not in await self._state():
+            why = "the checkpoints it waited in are gone"
+            questions.answer(self.run_id, Answer.SUPERSEDED, why, now)
+            raise NotWaiting(
+                f"Run {self.run_id} cannot go on: {why}. Its question is closed and nothing was sent; run again."
+            )
         if question and now >= question.expires_at:
             why = f"nobody answered by {question.expires_at:%Y-%m-%d %H:%M} UTC"
             answer = Approval(granted=False, expired=True, why=why)

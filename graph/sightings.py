@@ -7,9 +7,13 @@ ordered mean that something sent the order twice: trading halts.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 from typing import NoReturn
 
+from pydantic import ValidationError
+
+from config.rules import ticker
 from graph.failure import MoreThanOrdered
 from graph.journal import JournalledOrder
 from graph.state import Context
@@ -38,16 +42,28 @@ async def what_became_of(sent: JournalledOrder, context: Context) -> BrokerOrder
 
 
 def _from_fills(terms: OrderTerms, fills: list[Execution]) -> BrokerOrder:
-    """The order as its executions tell it; of a part that did not fill they say nothing."""
+    """The order as its executions tell it; of a part that did not fill they say nothing.
+
+    UNKNOWN where their sum cannot be, as with a fill that was taken back: such an order may still trade.
+    """
     filled = sum((fill.quantity for fill in fills), Decimal(0))
     paid = sum((fill.quantity * fill.price for fill in fills), Decimal(0))
+    with suppress(ValidationError):  # a price or a commission that cannot be
+        if 0 < filled <= terms.quantity and paid > 0:
+            return _as_told(
+                terms,
+                order_id=fills[0].order_id,
+                status=OrderStatus.FILLED if filled == terms.quantity else OrderStatus.PARTIAL,
+                filled_quantity=filled,
+                average_price=paid / filled,
+                commission=sum((fill.commission for fill in fills), Decimal(0)),
+            )
+    told = f"its executions add up to {filled:f} of {terms.quantity} shares for {paid:f} USD"
     return _as_told(
         terms,
         order_id=fills[0].order_id,
-        status=OrderStatus.FILLED if filled == terms.quantity else OrderStatus.PARTIAL,
-        filled_quantity=filled,
-        average_price=paid / filled,
-        commission=sum((fill.commission for fill in fills), Decimal(0)),
+        status=OrderStatus.UNKNOWN,
+        message=f"{terms.symbol}: {told}, which no order can come to.",
     )
 
 
@@ -155,6 +171,7 @@ def record_of(order: OrderTerms, known: BrokerOrder) -> OrderRecord:
             f"{order.symbol}: the broker's books show {known.side} {known.quantity} {known.symbol}, {known.status}, "
             f"{known.filled_quantity} filled, under the id of {order.side} {order.quantity} {order.symbol}.",
         )
+    strange = f"{order.symbol}: the broker shows this order in a state that nobody knows."
     return OrderRecord(
         client_order_id=order.client_order_id,
         broker_order_id=known.order_id,
@@ -166,8 +183,27 @@ def record_of(order: OrderTerms, known: BrokerOrder) -> OrderRecord:
         filled_quantity=known.filled_quantity,
         average_price=known.average_price,
         commission=known.commission,
-        message=known.message,
+        message=known.message or (strange if known.status is OrderStatus.UNKNOWN else None),
     )
+
+
+def held_to(sent: JournalledOrder, record: OrderRecord) -> OrderRecord:
+    """The record, unless it tells of less than the journal knows to have filled: then nobody can tell what is true.
+
+    What has filled cannot unfill, so it stays on record, and what is left of the order is never ordered again.
+    """
+    known = sent.record
+    if known is None or known.filled_quantity == 0:
+        return record
+    is_less = record.filled_quantity < known.filled_quantity
+    if not is_less and record.status is not OrderStatus.REJECTED:
+        return record
+    said = f"{record.status}, {record.filled_quantity:f} filled"
+    why = f"{record.symbol}: it is shown as {said} where {known.filled_quantity:f} had filled already."
+    if record.status.is_unresolved and record.message:
+        why = record.message
+    fills = known if is_less else record
+    return fills.model_copy(update={"status": OrderStatus.UNKNOWN, "message": why})
 
 
 def _is_that_order(order: OrderTerms, known: BrokerOrder) -> bool:
@@ -175,6 +211,7 @@ def _is_that_order(order: OrderTerms, known: BrokerOrder) -> bool:
         known.client_order_id == order.client_order_id
         and known.account_id == order.account_id
         and known.conid == order.conid
+        and ticker(known.symbol) == ticker(order.symbol)
         and known.side is order.side
         and known.quantity == order.quantity
     )

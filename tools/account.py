@@ -36,7 +36,7 @@ from tools.client import Tools
 from tools.contract import Tool
 from tools.listings import Listings
 from tools.rows.account import Accounts, Ledger, PortfolioSummary, Positions
-from tools.rows.market import History, MarketSnapshots, Scan, SnapshotRow, TradingSchedule
+from tools.rows.market import CustomScan, History, MarketSnapshots, SnapshotRow, TradingSchedule
 from tools.rows.orders import Executions, LiveOrders, OrderEcho, OrderRow, OrderStatusResult, WhatIfOrder
 from tools.snapshots import Snapshots
 from tools.wire.account import read_account, read_position, read_summary
@@ -282,17 +282,14 @@ class AccountReader:
 
         return await self._ask(Tool.GET_HISTORY, History, read, conid=conid, bar=bar, period=period)
 
-    async def scan(self, tool: Tool, most: int, **arguments: object) -> tuple[ScanRow, ...]:
-        """The market ranked by a scanner of the server, best first: `most` rows at most, those without a name left out.
+    async def scan(self, scan_code: str, most: int) -> tuple[ScanRow, ...]:
+        """The market ranked by one of IB's scan codes, best first: `most` rows, those without a name left out."""
 
-        `tool` is one of the scanners; `scan_code` says what custom_scan ranks by.
-        """
-
-        def read(got: Scan) -> tuple[ScanRow, ...]:
+        def read(got: CustomScan) -> tuple[ScanRow, ...]:
             named = [row for row in got.results if row.symbol is not None and row.conid is not None]
             return tuple(map(read_scan, named[:most]))
 
-        return await self._ask(tool, Scan, read, max_results=most, **arguments)
+        return await self._ask(Tool.CUSTOM_SCAN, CustomScan, read, scan_code=scan_code, max_results=most)
 
     def offers(self, tool: Tool) -> bool:
         """Whether the server has that tool."""

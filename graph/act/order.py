@@ -16,6 +16,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from langgraph.runtime import Runtime
+from langgraph.types import StreamWriter
 
 from brokers.errors import BrokerError, OutcomeUnknown, Terminal
 from graph.act.guard import judge_trade, keep
@@ -24,7 +25,7 @@ from graph.failure import MoreThanOrdered, describe
 from graph.journal import ApprovalVoid, Halted, JournalError, JournalledOrder
 from graph.record import Failure
 from graph.sense import observe
-from graph.sightings import not_sent, nothing_beside, record_of, submitted, terms_of, unknown, what_became_of
+from graph.sightings import held_to, not_sent, nothing_beside, record_of, submitted, unknown, what_became_of
 from graph.state import Context, State
 from portfolio.costs import CENT
 from portfolio.limits import Batch, affordable, discretionary_value
@@ -44,6 +45,8 @@ from portfolio.pricing import limit_price_of
 LOOK_SECONDS = 0.25
 LOOKS = 20
 """How often the broker's books are looked at while they catch up with what is known."""
+UNANSWERED = 3
+"""Looks without an answer after which an order that was to be cancelled is left to the next run."""
 NOT_SHOWN = "the broker's books do not show it"
 
 
@@ -209,7 +212,7 @@ class _Sending:
         record = await self._execute(approved)
         sent = self.context.journal.orders.find(terms.client_order_id)
         if sent and sent.submitting_at:
-            record = await self._borne_out(record, sent)
+            record = await self._borne_out(held_to(sent, record), sent)
         self.records.append(record)
         self._settle(record)
         return record
@@ -225,7 +228,7 @@ class _Sending:
         if record.status.is_unresolved or traded <= record.filled_quantity:
             return record
         told = f"the broker tells of {record.filled_quantity:f} shares filled, and {traded:f} changed hands"
-        return unknown(terms_of(sent), f"{record.symbol}: {told}", record.broker_order_id)
+        return record.model_copy(update={"status": OrderStatus.UNKNOWN, "message": f"{record.symbol}: {told}"})
 
     async def _prove_account(self, terms: OrderTerms) -> None:
         """The session may have changed hands since sense: the account must still be the one the guard judged.
@@ -254,62 +257,90 @@ class _Sending:
             self.records.append(not_sent(terms, str(error)))
             self.context.journal.orders.withdraw(terms.client_order_id, str(error), self.context.clock())
             raise
+        following = _Following(self.context, self.runtime.stream_writer, terms, order_id)
         try:
             if order_id:
                 self._settle(submitted(terms, order_id))
-            return await self._follow(terms, order_id)
-        except BrokerError as error:
-            return unknown(terms, f"{doubt} ({error})", order_id)
+            record = await following.to_its_end()
         except (JournalError, MoreThanOrdered) as error:
             # The run ends here, and its record must show the order that is out there.
             why = str(error) if isinstance(error, MoreThanOrdered) else f"{doubt} ({error})"
-            self.records.append(unknown(terms, why, order_id))
+            self.records.append(unknown(terms, why, following.order_id))
             raise
-
-    async def _follow(self, terms: OrderTerms, order_id: str | None) -> OrderRecord:
-        """Look at the order until it is final; at the deadline cancel what is left, and look once more."""
-        context = self.context
-        deadline = context.clock() + timedelta(seconds=context.settings.fill_timeout_seconds)
-        known = await self._books(terms)
-        while (known is None or known.status.is_working) and context.clock() < deadline:
-            filled = known.filled_quantity if known else 0
-            self.runtime.stream_writer(Progress(f"{terms.symbol}: {filled} of {terms.quantity} filled"))
-            await context.pause(LOOK_SECONDS)
-            known = await self._books(terms)
-        if known is None or known.status.is_working:
-            if order_id := known.order_id if known else order_id:
-                with suppress(BrokerError):  # whatever the answer, the books tell
-                    await context.desk.cancel(terms.account_id, order_id)
-            known = await self._ended(terms)
-            if known and known.status is OrderStatus.CANCELLED and not known.message:
-                why = f"not filled within {context.settings.fill_timeout_seconds} s; what was left is cancelled"
-                known = known.model_copy(update={"message": why})
-        if known is None:
-            raise Terminal(NOT_SHOWN)
-        return record_of(terms, known)
-
-    async def _ended(self, terms: OrderTerms) -> BrokerOrder | None:
-        """The order once its cancellation is in the books, or as they show it when they take too long."""
-        known = await self._books(terms)
-        for _ in range(LOOKS):
-            if known and not known.status.is_working:
-                break
-            await self.context.pause(LOOK_SECONDS)
-            known = await self._books(terms)
-        return known
-
-    async def _books(self, terms: OrderTerms) -> BrokerOrder | None:
-        """The order as the books show it; None where they do not, at a server whose books may leave it out."""
-        sent = self.context.journal.orders.find(terms.client_order_id)
-        known = await what_became_of(sent, self.context) if sent else None
-        if known is None and self.context.reader.tells_order_status:
-            raise Terminal(NOT_SHOWN)
-        if known and known.status is OrderStatus.PARTIAL:
-            self._settle(record_of(terms, known))
-        return known
+        return record or unknown(terms, f"{doubt} ({following.trouble})", following.order_id)
 
     def _settle(self, record: OrderRecord) -> None:
         self.context.journal.orders.settle(record, self.context.clock())
+
+
+@dataclass
+class _Following:
+    """An order on its way to its end, as far as each look at the books tells; `order_id` is the broker's for it.
+
+    A look that fails ends nothing: the order may work on, and nobody else would cancel it.
+    """
+
+    context: Context
+    progress: StreamWriter
+    terms: OrderTerms
+    order_id: str | None
+    trouble: str = NOT_SHOWN
+    unanswered: int = 0
+
+    async def to_its_end(self) -> OrderRecord | None:
+        """Look at the order until it is final; at the deadline cancel what is left, and look once more.
+
+        None where the books do not show it then; `trouble` says why.
+        """
+        context, seconds = self.context, self.context.settings.fill_timeout_seconds
+        deadline = context.clock() + timedelta(seconds=seconds)
+        known = await self._look()
+        while _may_trade(known) and context.clock() < deadline:
+            filled = known.filled_quantity if known else 0
+            self.progress(Progress(f"{self.terms.symbol}: {filled} of {self.terms.quantity} filled"))
+            await context.pause(LOOK_SECONDS)
+            known = await self._look()
+        if _may_trade(known):
+            known = await self._cancelled()
+            if known and known.status is OrderStatus.CANCELLED and not known.message:
+                why = f"not filled within {seconds} s; what was left is cancelled"
+                known = known.model_copy(update={"message": why})
+        return record_of(self.terms, known) if known else None
+
+    async def _cancelled(self) -> BrokerOrder | None:
+        """The order once its cancellation is in the books, or as they show it when they take too long."""
+        if self.order_id:
+            with suppress(BrokerError):  # whatever the answer, the books tell
+                await self.context.desk.cancel(self.terms.account_id, self.order_id)
+        self.unanswered = 0
+        known = await self._look()
+        for _ in range(LOOKS):
+            if not _may_trade(known) or self.unanswered >= UNANSWERED:
+                break
+            await self.context.pause(LOOK_SECONDS)
+            known = await self._look()
+        return known
+
+    async def _look(self) -> BrokerOrder | None:
+        """The order as the books show it; None where they do not, or did not answer."""
+        orders = self.context.journal.orders
+        sent = orders.find(self.terms.client_order_id)
+        try:
+            known = await what_became_of(sent, self.context) if sent else None
+        except BrokerError as error:
+            self.trouble, self.unanswered = str(error), self.unanswered + 1
+            return None
+        if known is None:
+            self.trouble = NOT_SHOWN
+        elif sent:
+            self.order_id = known.order_id or self.order_id
+            if known.status is OrderStatus.PARTIAL:
+                orders.settle(held_to(sent, record_of(self.terms, known)), self.context.clock())
+        return known
+
+
+def _may_trade(known: BrokerOrder | None) -> bool:
+    return known is None or known.status.is_unresolved
 
 
 def _trade(terms: OrderTerms, quantity: int, why: str) -> ProposedTrade:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     Boolean,
     Column,
     Connection,
@@ -24,6 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 TABLES = MetaData()
+PATIENCE = 5.0
+"""Seconds."""
 
 ORDERS = Table(
     "orders",
@@ -110,16 +114,21 @@ class JournalUnusable(JournalError):
 
 
 class Database:
-    """Transactions on the tables above; what cannot be done is one `JournalUnusable`."""
+    """Transactions on the tables above; what cannot be done is one `JournalUnusable`.
 
-    def __init__(self, url: str) -> None:
+    `where` is a file, or an address as SQLAlchemy writes it; `file` is that file, None for a database of another kind.
+    A locked one is waited for as many seconds as `patience` says.
+    """
+
+    def __init__(self, where: str | Path, patience: float = PATIENCE) -> None:
         self._shown = "the journal"
         with self._told():
-            parsed = make_url(url)
+            parsed = URL.create("sqlite", database=str(where)) if isinstance(where, Path) else make_url(where)
             self._shown = parsed.database or parsed.render_as_string()
+            self.file = file_of(parsed)
             self._engine: Engine = create_engine(parsed)
             if parsed.get_backend_name() == "sqlite":
-                event.listen(self._engine, "connect", _durable)
+                event.listen(self._engine, "connect", lambda connection, _: _durable(connection, patience))
                 event.listen(self._engine, "begin", _write_lock_first)
             TABLES.create_all(self._engine)
 
@@ -144,6 +153,12 @@ class Database:
             ) from error
 
 
+def file_of(url: URL) -> Path | None:
+    """The file a database is kept in, if it is one."""
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)) if is_file else None
+
+
 def put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
     """Write `row` in place of the one with its primary key, or beside the others where there is none."""
     same = and_(*(column == row[column.name] for column in table.primary_key.columns))
@@ -151,11 +166,11 @@ def put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
         connection.execute(table.insert().values(**row))
 
 
-def _durable(connection: Any, _record: object) -> None:
+def _durable(connection: Any, patience: float) -> None:
     """Each commit reaches the disk before an order leaves; transactions begin where the house says so."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout=5000")
+    cursor.execute(f"PRAGMA busy_timeout={patience * 1000:.0f}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()

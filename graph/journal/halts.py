@@ -1,15 +1,18 @@
 """The halt: a flag that stops every order, survives restarts, and needs a person to lift.
 
-A new journal starts free. A last entry that is neither a halt nor a release means halted.
+A new journal starts free. A last entry that is neither a halt nor a release means halted. Where the database cannot be
+written, a file beside it says the same: that it is there means halted, whatever is in it.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from graph.journal.database import HALTS, Database
+from graph.journal.database import HALTS, Database, JournalUnusable, file_of
 from portfolio.models import Fact, Utc
 
 HALT, RESUME = "halt", "resume"
@@ -32,10 +35,29 @@ class Halts:
             return halt_in_force(connection)
 
     def halt(self, why: str, now: datetime) -> None:
-        self._write(HALT, why, now)
+        """Halt; in a file beside the database where that cannot be written."""
+        try:
+            self._write(HALT, why, now)
+        except JournalUnusable as error:
+            if self._database.file is None:
+                raise
+            try:
+                raise_flag(self._database.file, why, now)
+            except OSError:
+                raise error from None
 
     def resume(self, why: str, now: datetime) -> None:
         self._write(RESUME, why, now)
+        if self._database.file is None:
+            return
+        flag = flag_beside(self._database.file)
+        try:
+            flag.unlink(missing_ok=True)
+        except OSError as error:
+            raise JournalUnusable(
+                f"{flag}: this file halts trading and could not be removed ({error.strerror}); trading stays halted. "
+                "Remove it by hand."
+            ) from error
 
     def _write(self, action: str, why: str, now: datetime) -> None:
         with self._database.change() as connection:
@@ -46,7 +68,42 @@ def halt_in_force(connection: Connection) -> Halt | None:
     """The same question within a transaction of somebody else."""
     last = connection.execute(select(HALTS).order_by(HALTS.c.number.desc()).limit(1)).one_or_none()
     if last is None or last.action == RESUME:
-        return None
+        file = file_of(connection.engine.url)
+        return flag_raised(file) if file else None
     if last.action != HALT:
         return Halt(since=None, why=f"the last entry of the halt list is {last.action!r}, which nobody knows")
     return Halt(since=datetime.fromisoformat(last.at), why=last.why)
+
+
+# --- the file that halts where the database cannot be written -----------------------------------------------------
+
+
+def flag_beside(database: Path) -> Path:
+    return database.with_name("HALTED")
+
+
+def raise_flag(database: Path, why: str, now: datetime) -> None:
+    """Halt without the database.
+
+    Raises:
+        OSError: the file cannot be made either.
+    """
+    flag = flag_beside(database)
+    flag.touch(mode=0o600)
+    with suppress(OSError):  # on a full disk: that it is there is enough
+        flag.write_text(f"{now.isoformat()}\n{why}\n", encoding="utf-8")
+
+
+def flag_raised(database: Path) -> Halt | None:
+    """The halt that the file stands for; None only where it is certain that there is no such file."""
+    flag = flag_beside(database)
+    try:
+        flag.lstat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Halt(since=None, why=f"nobody can tell whether {flag} is there ({error.strerror})")
+    with suppress(OSError, ValueError):
+        since, _, why = flag.read_text(encoding="utf-8").partition("\n")
+        return Halt(since=datetime.fromisoformat(since), why=why.strip())
+    return Halt(since=None, why=f"the file {flag} is there, which means halted")

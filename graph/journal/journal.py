@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
-from graph.journal.database import Database
+from graph.journal.database import PATIENCE, Database
 from graph.journal.halts import Halts, halt_in_force
 from graph.journal.orders import Orders, filled_since, sent_on, trading_day
 from graph.journal.questions import Questions
@@ -13,13 +14,14 @@ from portfolio.limits import PastTrade, TradingDay
 
 
 class Journal:
-    """Orders, runs, questions and halts behind one database address; close it when done.
+    """Orders, runs, questions and halts in one database, a file or an address; close it when done.
 
-    Every method raises `JournalError` when the database cannot be used.
+    A locked one is waited for as many seconds as `patience` says. Every method raises `JournalError` when the database
+    cannot be used.
     """
 
-    def __init__(self, url: str) -> None:
-        self._database = Database(url)
+    def __init__(self, where: str | Path, patience: float = PATIENCE) -> None:
+        self._database = Database(where, patience)
         self.orders = Orders(self._database)
         self.runs = Runs(self._database)
         self.questions = Questions(self._database)

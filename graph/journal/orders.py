@@ -16,7 +16,7 @@ from sqlalchemy import Connection, RowMapping, func, select
 
 from graph.journal.database import CHANGES, ORDERS, VERDICTS, Database, JournalError
 from graph.journal.halts import halt_in_force
-from graph.journal.states import MAY_FOLLOW, UNSENT, UNSETTLED, OrderState
+from graph.journal.states import FINAL, MAY_FOLLOW, UNSENT, OrderState
 from portfolio.models import ApprovedOrder, Fact, OrderRecord, PortfolioSnapshot, ProposedTrade, Side, Utc, Verdict
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -189,7 +189,7 @@ class Orders:
     def unsettled(self, account_id: str | None = None) -> tuple[JournalledOrder, ...]:
         """Orders that may have reached the broker and may still trade, oldest first."""
         of_account = () if account_id is None else (ORDERS.c.account_id == account_id,)
-        return self._select(ORDERS.c.state.in_(UNSETTLED), *of_account)
+        return self._select(ORDERS.c.state.not_in(FINAL | UNSENT), *of_account)
 
     def filled_on(self, account_id: str, day: date) -> tuple[JournalledOrder, ...]:
         """Orders of that day of which anything has filled, as far as is known, in the order they were sent."""

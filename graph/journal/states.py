@@ -8,7 +8,10 @@ from portfolio.models import OrderStatus
 
 
 class OrderState(StrEnum):
-    """Where an order stands. From SUBMITTING on it may have reached the broker."""
+    """Where an order stands. From SUBMITTING on it may have reached the broker.
+
+    A word of another version of this program is read as UNKNOWN: nothing says that such an order is over.
+    """
 
     PLANNED = "PLANNED"
     APPROVED = "APPROVED"
@@ -19,6 +22,10 @@ class OrderState(StrEnum):
     CANCELLED = "CANCELLED"
     REJECTED = "REJECTED"
     UNKNOWN = "UNKNOWN"
+
+    @classmethod
+    def _missing_(cls, value: object) -> OrderState:  # noqa: ARG003
+        return cls.UNKNOWN
 
     @classmethod
     def of(cls, status: OrderStatus) -> OrderState:

@@ -19,7 +19,7 @@ LEAST_ANSWER = 64
 def why_over(spent: Usage, request_tokens: int, settings: Settings, now: datetime, ends_at: datetime) -> str | None:
     """Why the model is not asked again; None where there is room for a request of so many tokens and its answer."""
     if spent.model_calls >= settings.max_model_calls:
-        return f"the {settings.max_model_calls} calls of max_model_calls are used up"
+        return f"no call is left of max_model_calls ({settings.max_model_calls})"
     if spent.input_tokens + request_tokens > settings.max_input_tokens:
         return f"no room for another call is left in max_input_tokens ({settings.max_input_tokens:,})"
     if output_left(spent, settings) < min(LEAST_ANSWER, settings.max_output_tokens):

@@ -17,6 +17,7 @@ from config.rules import ticker
 from config.settings import Settings, TradingRule
 from graph.record import Lesson
 from graph.think.analysis import ANALYSIS_TOOLS, drift_sheet, trades_sheet
+from graph.think.answer import ANSWER_SCHEMA
 from graph.think.claims import Sources
 from graph.think.reading import READING_TOOLS
 from graph.think.sheets import Column, Sheet, facts, fenced, plain
@@ -26,8 +27,8 @@ from portfolio.exposure import ZERO, free_cash
 from portfolio.models import PortfolioSnapshot, TradePlan
 from portfolio.percent import share_of
 
-MOST_LESSONS = 5
-MOST_OF_A_LESSON = 160
+MOST_LESSONS = 4
+MOST_OF_A_LESSON = 120
 CHARACTERS_A_TOKEN = 4
 """By a common rule of thumb; a server's own count is used where it gives one."""
 
@@ -79,10 +80,10 @@ def offered_tools(study: Study) -> dict[str, ModelTool]:
 
 
 def tokens_in(messages: Iterable[BaseMessage], tools: Iterable[Mapping[str, Any]]) -> int:
-    """About how many tokens a request has."""
+    """About how many tokens a request has, the form of its answer included."""
     calls = (str(getattr(message, "tool_calls", "")) for message in messages)
-    characters = sum(len(message.text) for message in messages) + sum(map(len, calls)) + sum(map(len, map(str, tools)))
-    return characters // CHARACTERS_A_TOKEN
+    told = (*(message.text for message in messages), *calls, *map(str, tools), str(ANSWER_SCHEMA))
+    return sum(map(len, told)) // CHARACTERS_A_TOKEN
 
 
 def _account(study: Study) -> Sheet:
@@ -105,7 +106,6 @@ def _holdings(snapshot: PortfolioSnapshot, settings: Settings) -> Sheet:
     columns = (
         Column("shares", "shares"),
         Column("last", "USD"),
-        Column("value", "USD", 0),
         Column("weight", "%", 1),
         Column("target", "%", 1),
         Column("gain", "%", 1),
@@ -120,7 +120,7 @@ def _holdings(snapshot: PortfolioSnapshot, settings: Settings) -> Sheet:
             gain = 100 * (row.market_price / row.average_cost - 1)
         weight = None if value is None else weight_of(value, snapshot.summary.net_liquidation)
         target = rule.share_of(symbol) if rule else None
-        rows.append((symbol, (row.quantity if row else 0, quote.last if quote else None, value, weight, target, gain)))
+        rows.append((symbol, (row.quantity if row else 0, quote.last if quote else None, weight, target, gain)))
     return Sheet(columns, tuple(rows))
 
 
@@ -142,7 +142,10 @@ def _limits(study: Study) -> Sheet:
 
 
 def _rule(rule: TradingRule) -> str:
-    parts = [f"{plain(rule.name)}: target {float(rule.target_allocation):g} %", f"each at most {rule.max_position_size:g} %"]
+    parts = [
+        f"{plain(rule.name)}: target {float(rule.target_allocation):g} %",
+        f"each at most {rule.max_position_size:g} %",
+    ]
     if rule.stop_loss is not None:
         parts.append(f"stop loss {rule.stop_loss:g} %")
     if rule.take_profit is not None:

@@ -45,9 +45,6 @@ class Past(Arguments):
 
 class Ranking(Arguments):
     max_results: Rows = 10
-
-
-class AnyRanking(Ranking):
     scan_code: Annotated[str, Field(min_length=1, max_length=40)]
 
 
@@ -133,26 +130,10 @@ async def contract(asked: OneSymbol, study: Study) -> tuple[Sheet, ...]:
     return (facts([("symbol", found.symbol, ""), *named, ("min_tick", found.min_tick, "USD")], places=4),)
 
 
-async def _scanned(tool: Tool, most: int, study: Study, **arguments: object) -> tuple[Sheet, ...]:
+async def custom_scan(asked: Ranking, study: Study) -> tuple[Sheet, ...]:
     columns = (Column("price", "USD", DOLLARS), Column("change", "%", DOLLARS), Column("volume", "shares"))
-    found = await study.context.reader.scan(tool, most, **arguments)
+    found = await study.context.reader.scan(asked.scan_code, asked.max_results)
     return (Sheet(columns, tuple((row.symbol, (row.price, row.change_percent, row.volume)) for row in found)),)
-
-
-async def gainers(asked: Ranking, study: Study) -> tuple[Sheet, ...]:
-    return await _scanned(Tool.SCAN_TOP_GAINERS, asked.max_results, study)
-
-
-async def losers(asked: Ranking, study: Study) -> tuple[Sheet, ...]:
-    return await _scanned(Tool.SCAN_TOP_LOSERS, asked.max_results, study)
-
-
-async def most_active(asked: Ranking, study: Study) -> tuple[Sheet, ...]:
-    return await _scanned(Tool.SCAN_MOST_ACTIVE, asked.max_results, study)
-
-
-async def custom_scan(asked: AnyRanking, study: Study) -> tuple[Sheet, ...]:
-    return await _scanned(Tool.CUSTOM_SCAN, asked.max_results, study, scan_code=asked.scan_code)
 
 
 async def what_if(asked: OrderIdea, study: Study) -> tuple[Sheet, ...]:
@@ -180,9 +161,12 @@ READING_TOOLS = (
     ModelTool("get_positions", "Holdings, read anew.", Nothing, positions),
     ModelTool("get_portfolio_summary", "Balances, read anew.", Nothing, summary),
     ModelTool("find_contract", "What a symbol is.", OneSymbol, contract),
-    ModelTool("scan_top_gainers", "Largest gains today.", Ranking, gainers, (Tool.SCAN_TOP_GAINERS,)),
-    ModelTool("scan_top_losers", "Largest losses today.", Ranking, losers, (Tool.SCAN_TOP_LOSERS,)),
-    ModelTool("scan_most_active", "Most traded today.", Ranking, most_active, (Tool.SCAN_MOST_ACTIVE,)),
-    ModelTool("custom_scan", "Market ranked by an IB scan code.", AnyRanking, custom_scan, (Tool.CUSTOM_SCAN,)),
+    ModelTool(
+        "custom_scan",
+        "Market ranked by TOP_PERC_GAIN, TOP_PERC_LOSE, MOST_ACTIVE or another IB scan code.",
+        Ranking,
+        custom_scan,
+        (Tool.CUSTOM_SCAN,),
+    ),
     ModelTool("whatif_order", "Broker's margin preview of a limit order; sends nothing.", OrderIdea, what_if),
 )

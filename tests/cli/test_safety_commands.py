@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -61,13 +62,45 @@ def test_a_halt_gets_through_a_configuration_that_nothing_starts_with(home: Home
         assert journal.halts.current() is not None
 
 
-@pytest.mark.parametrize("command", ["halt", "resume", "pending", "run"])
+@pytest.mark.parametrize("command", ["resume", "pending", "run"])
 def test_a_journal_that_cannot_be_read_counts_as_halted(home: Home, command: str) -> None:
     home.database.write_bytes(b"no database" * 500)
     done = smart_agent(command, "--home", home.root)
     assert done.returncode == 6
     assert "counts as halted" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_halt_that_the_journal_cannot_keep_is_kept_in_a_file_beside_it(home: Home) -> None:
+    """Also once the journal is back from a backup, which knows nothing of the halt."""
+    home.database.write_bytes(b"no database" * 500)
+    done = smart_agent("halt", "--home", home.root, "--why", "on holiday")
+    assert (done.returncode, "Trading is halted" in done.stdout) == (0, True)
+    assert "the journal of orders cannot be used" in done.stderr
+    home.database.unlink()
+    after = run(home, "--json")
+    assert after.returncode == 6
+    assert "on holiday" in json.loads(after.stdout)["message"]
+    assert "on holiday" in smart_agent("resume", "--home", home.root).stdout
+    assert run(home).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_halt_is_kept_though_somebody_holds_the_journal(home: Home) -> None:
+    with journal_in(home.root):
+        pass
+    holder = sqlite3.connect(home.database, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    done = smart_agent("halt", "--home", home.root)
+    holder.close()
+    assert (done.returncode, "Trading is halted" in done.stdout) == (0, True)
+    assert run(home).returncode == 6
+
+
+def test_a_halt_of_a_home_that_cannot_be_says_that_nothing_is_halted() -> None:
+    done = smart_agent("halt", "--home", "/dev/null/home")
+    assert done.returncode == 2
+    assert "NOT halted" in done.stderr
 
 
 def test_what_waits_is_listed_approved_in_another_process_and_explained(home: Home) -> None:
@@ -98,6 +131,19 @@ def test_what_waits_is_listed_approved_in_another_process_and_explained(home: Ho
     page = smart_agent("explain", question["run_id"], "--home", home.root).stdout
     assert all(check["rule"] in page for check in told["verdicts"][0]["checks"])
     assert page.count("FILLED") >= len(record["orders"])
+
+
+def test_a_run_whose_checkpoints_are_gone_is_said_to_be_over(home: Home) -> None:
+    question = waiting(home)
+    for file in home.root.glob("checkpoints.db*"):
+        file.unlink()
+    done = smart_agent("approve", question["run_id"], "--home", home.root)
+    assert done.returncode == 2
+    assert "the checkpoints it waited in are gone" in done.stderr
+    assert "KeyError" not in done.stderr
+    assert smart_agent("pending", "--home", home.root).stdout == "Nothing waits for approval.\n"
+    with journal_in(home.root) as journal:
+        assert journal.orders.unsettled() == ()
 
 
 @pytest.mark.slow
@@ -180,6 +226,35 @@ def test_an_emergency_stop_without_a_broker_has_halted_all_the_same(home: Home) 
         assert journal.halts.current() is not None
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"mcp_url": "http://127.0.0.1:9/mcp", "paper_trading": False, "live_accounts": ["U1234567"]},
+        {"mcp_url": "http://127.0.0.1:9/mcp", "max_positons": 5},
+    ],
+    ids=["live", "typo"],
+)
+def test_an_emergency_stop_asks_the_broker_though_no_run_would_be_started(home: Home, config: dict[str, Any]) -> None:
+    home.config_file.write_text(json.dumps(config), encoding="utf-8")
+    assert run(home).returncode == 2
+    done = smart_agent("emergency-stop", "--home", home.root)
+    assert done.returncode == 3
+    assert "127.0.0.1:9" in done.stderr
+    assert "Trading is halted, and open orders may still work" in done.stderr
+
+
+def test_an_emergency_stop_that_is_told_of_no_broker_says_what_is_left_to_do(home: Home) -> None:
+    home.config_file.write_text("{ this is no JSON", encoding="utf-8")
+    done = smart_agent("emergency-stop", "--home", home.root)
+    assert done.returncode == 2
+    assert "Trading is halted, and open orders may still work: look in the broker's own screens." in done.stderr
+    assert "config.json" in done.stderr
+    with journal_in(home.root) as journal:
+        assert journal.halts.current() is not None
+    named = smart_agent("emergency-stop", "--home", home.root, "--mcp-url", "http://127.0.0.1:9/mcp")
+    assert named.returncode == 3
+
+
 @contextmanager
 def run_that_rests(home: Home, seconds: int) -> Iterator[subprocess.Popen[str]]:
     """A run whose first order is out, at a price that nobody pays, for so many seconds."""
@@ -207,7 +282,22 @@ def test_an_emergency_stop_cancels_the_order_of_a_run_that_is_under_way(home: Ho
         assert journal.orders.unsettled() == ()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_an_emergency_stop_cancels_orders_by_their_names_where_the_journal_is_lost(home: Home) -> None:
+    with run_that_rests(home, 60) as process:
+        process.kill()
+    for file in home.root.glob("agent.db*"):
+        file.unlink()
+    home.database.write_bytes(b"no database" * 500)
+    done = smart_agent("emergency-stop", "--home", home.root, "--as-of", DAY)
+    assert done.returncode == 7
+    assert ": cancelled." in done.stdout
+    assert "The journal cannot be read" in done.stdout
+    assert "Trading is halted" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGINT, signal.SIGHUP))]
+)
 def test_a_signal_in_the_middle_of_a_batch_lets_the_order_finish_and_sends_no_more(home: Home, number: int) -> None:
     """At a price that nobody pays an order takes its whole time: there is enough of it to be stopped in."""
     with run_that_rests(home, 3) as process:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import signal
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pexpect
 import pytest
 
 from config.home import Home
+from tests.permits import journal_in
 
 SMART_AGENT = Path(sys.executable).with_name("smart-agent")
 SHOW_CURSOR = "\x1b[?25h"
@@ -84,3 +87,19 @@ def test_ctrl_c_says_what_it_means_and_gives_the_cursor_back(home: Home, moment:
     assert words in text
     assert "Traceback" not in text
     assert text.rindex(SHOW_CURSOR) > text.rindex("\x1b[?25l")
+
+
+def test_a_terminal_that_is_closed_lets_the_order_finish_and_sends_no_more(home: Home) -> None:
+    """Nothing can be written to it from then on, and the run must not end over that."""
+    slow = {"SMART_AGENT_PRICE_POLICY": "passive", "SMART_AGENT_FILL_TIMEOUT_SECONDS": "3"}
+    child, _ = at_terminal(home, **slow)
+    child.expect("0 of [0-9]+ filled")
+    os.close(child.child_fd)
+    _, status = os.waitpid(child.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 1
+    with journal_in(home.root) as journal:
+        assert journal.orders.unsettled() == ()
+    with closing(sqlite3.connect(home.database)) as database:
+        sent = [at is not None for (at,) in database.execute("SELECT submitting_at FROM orders")]
+    assert (sent.count(True), sent.count(False) > 0) == (1, True)
+    assert len(list(home.reflections.iterdir())) == 1

@@ -70,7 +70,7 @@ def agent_files(home: Path) -> AgentFiles:
         _assert_whole(database)
         ids = [row[0] for row in database.execute("SELECT client_order_id FROM orders")]
         records = database.execute("SELECT record FROM runs ORDER BY started_at").fetchall()
-    with closing(Journal(Home(home).database_url)) as journal:
+    with closing(Journal(Home(home).database)) as journal:
         assert journal.questions.open() == ()
         assert journal.halts.current() is None
         found = {name: journal.orders.find(name) for name in ids}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 from itertools import product
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from config.home import Home
 from graph.journal import (
     Answer,
     ApprovalVoid,
@@ -98,6 +100,30 @@ def test_an_order_at_its_end_stays_as_it_is(journal: Journal, end: OrderStatus) 
     with pytest.raises(JournalError, match="cannot become CANCELLED"):
         journal.orders.withdraw(TERMS.client_order_id, "a test", now())
     assert state_of(journal).value == end.value
+
+
+def test_a_state_of_another_version_is_not_taken_for_an_end(tmp_path: Path) -> None:
+    with journal_in(tmp_path) as journal:
+        journal.orders.burn(permit(journal, TERMS), now())
+        journal.orders.settle(record(TERMS, OrderStatus.UNKNOWN), now())
+    with closing(sqlite3.connect(tmp_path / "agent.db")) as database, database:
+        database.execute("UPDATE orders SET state = 'PENDING_CANCEL'")
+        database.execute("UPDATE order_changes SET state = 'PENDING_CANCEL' WHERE state = 'UNKNOWN'")
+    with journal_in(tmp_path) as journal:
+        (order,) = journal.orders.unsettled()
+        assert order.state is OrderState.UNKNOWN
+        assert journal.trading_day(PAPER, NOW, timedelta(days=1)).unresolved == (TERMS,)
+        journal.orders.settle(record(TERMS, OrderStatus.FILLED, 5), now())
+        assert journal.orders.unsettled() == ()
+
+
+@pytest.mark.parametrize("name", ["what?", "a#b", "50%41", "file:x"])
+def test_a_journal_lies_in_its_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
+    place = Home(tmp_path / name)
+    place.create()
+    Journal(place.database).close()
+    assert place.database.exists()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_an_order_nobody_planned_is_not_known(journal: Journal) -> None:
@@ -213,6 +239,42 @@ def test_an_entry_nobody_knows_means_halted(tmp_path: Path, action: str) -> None
         assert journal.halts.current() is not None
         with pytest.raises(Halted):
             journal.orders.burn(permit(journal, TERMS), now())
+
+
+@pytest.mark.parametrize("content", [None, "", "2026-03-03T17:00:00+00:00\non holiday\n", "nobody can read this\x00"])
+def test_a_file_beside_the_journal_halts_until_a_person_lifts_it(tmp_path: Path, content: str | None) -> None:
+    """What is in it does not matter; a folder of that name (None) halts too, and is a person's to remove."""
+    flag = tmp_path / "HALTED"
+    with journal_in(tmp_path) as journal:
+        approved = permit(journal, TERMS)
+        if content is None:
+            flag.mkdir()
+        else:
+            flag.write_text(content, encoding="utf-8")
+        halt = journal.halts.current()
+        assert halt is not None
+        assert journal.trading_day(PAPER, NOW, timedelta(days=1)).halted == halt.why
+        with pytest.raises(Halted):
+            journal.orders.burn(approved, now())
+        if content is None:
+            with pytest.raises(JournalUnusable, match="trading stays halted"):
+                journal.halts.resume("back again", now())
+            assert journal.halts.current() is not None
+            return
+        journal.halts.resume("back again", now())
+        assert not flag.exists()
+        journal.orders.burn(approved, now())
+
+
+def test_a_halt_that_a_locked_journal_cannot_keep_is_kept_in_the_file(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "agent.db", patience=0.1)
+    with closing(sqlite3.connect(tmp_path / "agent.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        journal.halts.halt("more shares than were ordered", now())
+    halt = journal.halts.current()
+    assert halt is not None
+    assert halt.why == "more shares than were ordered"
+    journal.close()
 
 
 def rubbish(file: Path) -> None:

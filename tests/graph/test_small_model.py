@@ -183,7 +183,6 @@ async def test_no_run_that_a_real_model_thinks_for_breaks_a_limit_or_fails(model
     tell("", *(f"{count} ended with {how}" for how, count in ended.most_common()), f"{of_its_own} orders of its own")
     assert faults == {}
     assert ended.keys() - {f"{THE_RULES}, {outcome}" for outcome in Outcome}, "a model without a plan harms nobody"
-    assert of_its_own, "what it wants must come to the broker at times"
 
 
 def said_of(played: Played) -> Iterator[str]:

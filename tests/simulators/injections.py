@@ -536,9 +536,7 @@ LOOKS: dict[str, Sequence[dict[str, Any]]] = {
     "get_history": ({"symbol": LURE, "period": "1y"},),
     "find_contract": ({"symbol": LURE}, {"symbol": "GME"}),
     "propose_rebalance": (),
-    "scan_top_losers": (),
-    "scan_most_active": (),
-    "custom_scan": (),
+    "custom_scan": ({"scan_code": "TOP_PERC_GAIN"},),
     "whatif_order": ({"symbol": LURE, "side": "BUY", "quantity": 3, "price": 250},),
 }
 """What it calls its tools with, each time, and otherwise nothing; some are slow and bring no more from outside."""

@@ -31,7 +31,7 @@ def counted(read: int, written: int) -> UsageMetadata:
     ("spent", "request_tokens", "why"),
     [
         ({"model_calls": 7}, 0, None),
-        ({"model_calls": 8}, 0, "the 8 calls of max_model_calls are used up"),
+        ({"model_calls": 8}, 0, "no call is left of max_model_calls (8)"),
         ({"input_tokens": 9_000}, 1_000, None),
         ({"input_tokens": 9_000}, 1_001, "no room for another call is left in max_input_tokens (10,000)"),
         ({}, 10_001, "no room for another call is left in max_input_tokens (10,000)"),
