@@ -111,6 +111,9 @@ def log_lines(event: StepFinished) -> Iterator[str]:
                 yield f"model {thought.model}: {usage.model_calls} calls, {tokens}. {thought.trouble or 'No trouble.'}"
                 yield from (f"model called {use.name} {use.arguments}: {use.result}" for use in thought.tool_uses)
                 yield from (f"struck {struck.words}: {struck.why}" for struck in thought.struck)
+                for trade in thought.shadow.trades if thought.shadow else ():
+                    yield f"shadow {trade.side} {trade.quantity} {trade.symbol}: {trade.reason}"
+            yield from (f"deviation {one.symbol} {one.what}: {one.why}" for one in state["plan"].deviations)
             for trade in state["plan"].trades:
                 yield f"plan {trade.side} {trade.quantity} {trade.symbol}: {trade.reason}"
         case "act":

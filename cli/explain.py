@@ -18,6 +18,7 @@ from cli.options import HomeOption, exit_with
 
 if TYPE_CHECKING:
     from graph.journal import Change, JournalledOrder
+    from graph.record import RunRecord
     from portfolio.models import Check, Verdict
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
@@ -49,9 +50,30 @@ def explain(
     console = Console()
     if run:
         console.print(Text.assemble(("Run ", "dim"), (run.run_id, "bold"), f"  {run.outcome}: {run.message}"))
+        for line in _thought(run):
+            console.print(line)
     for one in told:
         for part in _screen(*one):
             console.print(part)
+
+
+def _thought(run: RunRecord) -> Iterator[Text]:
+    """Who made the plan, where it differs from the baseline, and what was only watched."""
+    plan, thought = run.plan, run.thought
+    if plan is None or thought is None:
+        return
+    yield Text(f"Plan of {plan.source}. {thought.trouble or ''}".rstrip(), style="bold")
+    for deviation in plan.deviations:
+        yield Text(f"  {deviation.symbol} {deviation.what}: {deviation.why}", style="magenta")
+    for trade in plan.trades:
+        for one in trade.evidence:
+            yield Text(f"  {trade.symbol} ✓ {one.source} {one.value:f} {one.unit}".rstrip(), style="green")
+    for struck in thought.struck:
+        yield Text(f"  struck: {struck.symbol or 'the plan'} {struck.words} - {struck.why}", style="yellow")
+    if thought.shadow:
+        yield Text(f"In shadow, {thought.model} would have done this:", style="bold")
+        for trade in thought.shadow.trades:
+            yield Text(f"  {trade.side} {trade.quantity} {trade.symbol}: {trade.reason}", style="magenta")
 
 
 def _facts(order: JournalledOrder, changes: tuple[Change, ...], verdicts: tuple[Verdict, ...]) -> dict[str, Any]:

@@ -61,6 +61,8 @@ def run(
 ) -> None:
     """Run once: sense the account, think of a plan, act on what the guard lets through, and reflect.
 
+    With OPENAI_API_KEY or OPENAI_BASE_URL set, a language model helps to think (SMART_AGENT_MODEL names it).
+
     Example: smart-agent run --prices prices.csv.gz --as-of 2020-03-23
     """
     if paper_trading and live_trading:

@@ -171,19 +171,20 @@ def _thought(thought: Thought, snapshot: PortfolioSnapshot) -> Iterator[Renderab
     """How the model came to its plan: what did not hold, what it would do where it is only watched, what it cost."""
     if thought.trouble:
         yield _point(thought.trouble, "!")
+    if thought.shadow:
+        words = f"In shadow, {thought.model} would have done this; nothing of it is sent:"
+        yield Text(words, style="bold magenta")
+        yield from _decisions(thought.shadow, snapshot)
+        passed = sum(verdict.passed for verdict in thought.shadow_verdicts)
+        yield Text(f"The guard would let {passed} of {len(thought.shadow_verdicts)} trades through.", style="magenta")
     for struck in thought.struck[:MOST_NOTES]:
         about = f"{struck.symbol}: " if struck.symbol else ""
         yield Text.assemble(("Struck ", "yellow"), about, (struck.words, "strike"), (f" - {struck.why}", "dim"))
     if len(thought.struck) > MOST_NOTES:
         yield _point(f"and {len(thought.struck) - MOST_NOTES} more, all in the record (--json)")
-    if thought.shadow:
-        yield Text(
-            f"In its shadow {thought.model} would have done this, and nothing of it is sent:", style="bold magenta"
-        )
-        yield from _decisions(thought.shadow, snapshot)
-        passed = sum(verdict.passed for verdict in thought.shadow_verdicts)
-        yield Text(f"The guard would let {passed} of {len(thought.shadow_verdicts)} trades through.", style="magenta")
     usage = thought.usage
+    if not usage.input_tokens:
+        return
     words = (
         f"{thought.model}: {_count(usage.model_calls, 'call')}, {_count(usage.tool_calls, 'tool')}, "
         f"{'about ' if usage.estimated else ''}{usage.input_tokens:,} tokens read and {usage.output_tokens:,} written, "
@@ -240,7 +241,8 @@ def _unstruck(words: str) -> Text:
     """A model's words, with those that nothing bears out struck through."""
     text = Text(style="dim")
     for place, part in enumerate(words.split(STRUCK)):
-        text.append(part, style="strike red" if place % 2 else "")
+        # The marks stay, for screens and pipes that strike nothing through.
+        text.append(f"{STRUCK}{part}{STRUCK}" if place % 2 else part, style="strike red" if place % 2 else "")
     return text
 
 

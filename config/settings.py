@@ -61,7 +61,9 @@ def checked_base_url(url: str) -> str:
     try:
         return checked_url(url).rstrip("/")
     except PydanticCustomError as error:
-        raise wrong(str((error.context or {})["why"]), MODEL_SERVER) from None
+        is_secret = "@" in url or "?" in url
+        why = str((error.context or {})["why"]) if is_secret else "this is not the http or https address of a server"
+        raise wrong(why, MODEL_SERVER) from None
 
 
 def checked_model(name: str) -> str:

@@ -114,13 +114,15 @@ class OpenAIMind:
         except openai.APIConnectionError as error:
             if has_begun:
                 raise CutShort(f"{self._who} broke off its answer ({self._words(error)})") from error
-            raise NoAnswer(f"{self._who} cannot be reached ({self._words(error)})") from error
+            advice = "look whether it runs, and at OPENAI_BASE_URL"
+            raise NoAnswer(f"{self._who} cannot be reached ({self._words(error)}): {advice}") from error
         except openai.OpenAIError as error:
             raise CutShort(f"{self._who} broke off its answer ({self._words(error)})") from error
         except OSError as error:
             raise CutShort(f"{self._who} broke off its answer ({self._words(error)})") from error
         except UNREADABLE as error:
-            raise CutShort(f"{self._who} gave an answer that cannot be read ({self._words(error)})") from error
+            why = f"{self._who} gave an answer that cannot be read ({self._words(error)})"
+            raise CutShort(f"{why}: look whether OPENAI_BASE_URL is that of an OpenAI-compatible server") from error
 
     def request(self, question: Question) -> dict[str, Any]:
         asked = {**self._asked(question), "stream": True}
@@ -150,17 +152,21 @@ class OpenAIMind:
     def _refusal(self, error: openai.APIStatusError) -> NoAnswer:
         status, words = error.status_code, self._words(error)
         if status in REFUSED:
-            return NoAnswer(f"{self._who} refused the key in OPENAI_API_KEY (HTTP {status})")
+            return NoAnswer(
+                f"{self._who} refused the key in OPENAI_API_KEY (HTTP {status}): set one that is valid there"
+            )
         if status == BUSY:
             times = self._settings.model_retries + 1
             return NoAnswer(f"{self._who} said {times} times that a quota or rate limit is used up (HTTP 429: {words})")
         if status == UNKNOWN:
-            return NoAnswer(f"{self._who} does not know the model {self.name} (HTTP 404: {words})")
+            if "model" in words.lower():
+                return NoAnswer(f"{self._who} does not know the model {self.name} (HTTP 404: {words})")
+            at = self._settings.openai_base_url or OPENAI
+            return NoAnswer(f"there is nothing at {at} (HTTP 404): such an address usually ends in /v1")
         if status in BAD_REQUESTS:
             return AskOtherwise(f"{self._who} refused the request (HTTP {status}: {words})")
-        if status >= BROKEN:
-            return NoAnswer(f"{self._who} is out of order (HTTP {status})")
-        return NoAnswer(f"{self._who} answered with HTTP {status}: {words}")
+        told = f"is out of order (HTTP {status})" if status >= BROKEN else f"answered with HTTP {status}: {words}"
+        return NoAnswer(f"{self._who} {told}")
 
     @property
     def _who(self) -> str:

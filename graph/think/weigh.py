@@ -32,12 +32,12 @@ async def weigh(state: Thinking, runtime: Runtime[Context]) -> Thinking:
     for use in uses:
         runtime.stream_writer(ToolUsed(use))
     weighed: Thinking = {"tool_uses": (*state.get("tool_uses", ()), *uses), "turn": "settle"}
-    name = context.mind.name if context.mind else "the model"
+    name = context.mind.name if context.mind else ""
     try:
         answer = read_answer(said)
     except Unusable as error:
         if state.get("repaired"):
-            return {**weighed, "trouble": f"{name} gave no plan that can be read ({error})"}
+            return {**weighed, "trouble": f"the model {name} gave no plan that can be read ({error})"}
         request = filled_in("think_repair", problems=str(error))
         messages = (*state["messages"], *_reply(said, request))
         return {**weighed, "messages": messages, "repaired": True, "closing": True, "turn": "ask"}
@@ -65,7 +65,7 @@ async def weigh(state: Thinking, runtime: Runtime[Context]) -> Thinking:
             "turn": "ask",
         }
     elif "best" not in weighed:
-        weighed["trouble"] = f"the guard would refuse every trade of {name}"
+        weighed["trouble"] = f"the guard would refuse every trade of the model {name}"
     return weighed
 
 

@@ -83,7 +83,11 @@ async def test_in_a_pipe_the_same_facts_are_plain_lines_and_the_record_is_data(h
     assert record["thought"]["struck"] == [{"symbol": "IWM", "words": "31.4 %", "why": "no source has it"}]
     assert record["usage"]["model_calls"] == 3
     assert "looked up price_statistics" in err
+    assert "~~31.4 %~~" in err
     assert "\x1b" not in err
+    _, explained, _ = await smart_agent(home, "explain", record["run_id"], **environment())
+    for words in ("Plan of careful.", "VOO left out BUY 2", "IWM ✓ snapshot.IWM.last 252.33 USD", "struck: IWM 31.4 %"):
+        assert words in explained
 
 
 @pytest.mark.parametrize(("mode", "lines"), [("model", 1), ("shadow", 1), ("rules", 0)])
@@ -98,7 +102,10 @@ async def test_a_key_that_is_refused_costs_one_sentence(home: Home) -> None:
     async with model_server(lambda _body, _number: Fail(401, f"Incorrect API key provided: {KEY}")) as server:
         code, out, err = await smart_agent(home, "run", *DAY, **environment(server, OPENAI_API_KEY=KEY))
     assert code == 0
-    assert "refused the key in OPENAI_API_KEY (HTTP 401); the rules' plan stands." in " ".join(out.split())
+    assert (
+        "refused the key in OPENAI_API_KEY (HTTP 401): set one that is valid there; the rules' plan stands."
+        in " ".join(out.split())
+    )
     assert "Traceback" not in err
     assert KEY not in out + err
     assert not [file for file in home.root.rglob("*") if file.is_file() and KEY.encode() in file.read_bytes()]

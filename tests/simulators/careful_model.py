@@ -28,6 +28,8 @@ def careful(body: Body, _number: int) -> Reply:
     """Puts the largest purchase of the baseline into another symbol of its bucket, if the guard would let it."""
     answered = sum(message["role"] == "tool" for message in body["messages"])
     bought = [one for one in kept_baseline(body) if one["side"] == "BUY"]
+    if "tools" not in body:
+        return Say(plan(*kept_baseline(body), summary="The baseline is as good as any."), usage=(3100, 240))
     if not answered:
         symbols = [one["symbol"] for one in kept_baseline(body)]
         words = "The growth bucket is far above its target. Let me see how calm the candidates are.\n"
