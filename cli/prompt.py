@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,6 +48,8 @@ def think(
     place, settings = command.load_or_exit(home)
     from brokers.errors import BrokerError  # noqa: PLC0415
     from brokers.simulated import MarketError  # noqa: PLC0415
+    from graph.journal import JournalError  # noqa: PLC0415
+    from tools.wire.foreign_text import one_line  # noqa: PLC0415
 
     try:
         with sole_use(place):
@@ -55,6 +58,10 @@ def think(
         exit_with(ExitCode.BAD_USAGE, str(error))
     except BrokerError as error:
         exit_with(ExitCode.UNREACHABLE, str(error))
+    except JournalError as error:
+        exit_with(ExitCode.HALTED, str(error))
+    except (ImportError, OSError, ValueError, sqlite3.Error) as error:
+        exit_with(ExitCode.FAILED, f"The request cannot be made up ({one_line(str(error), 160)}); nothing was sent.")
     if as_json:
         sys.stdout.write(json.dumps(body, indent=2, ensure_ascii=False) + "\n")
         return

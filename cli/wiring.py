@@ -26,12 +26,13 @@ from graph.journal import Journal
 from graph.memory import open_memory
 from graph.runner import Run, new_run_id
 from graph.state import Context
-from graph.think.mind import Mind
+from graph.think.mind import Mind, NoMind
 from graph.wiring import build_graph
 from tools.account import AccountReader, utc_now
 from tools.client import LIMIT_SECONDS, NoTools, Tools, open_toolbox
 from tools.desk import OrderDesk
 from tools.server import build_server
+from tools.wire.foreign_text import one_line
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,11 @@ async def _mind(stack: AsyncExitStack, settings: Settings) -> Mind | None:
         return None
     from graph.think.openai_mind import open_mind  # noqa: PLC0415  (its libraries cost a second)
 
-    return await stack.enter_async_context(open_mind(settings))
+    try:
+        return await stack.enter_async_context(open_mind(settings))
+    except (ImportError, OSError, ValueError) as error:  # proxies and certificates come from variables of all kinds
+        words = one_line(str(error), 160)
+        return NoMind(settings.model, f"the model's client cannot be set up ({words}): look at proxy and SSL variables")
 
 
 def _is_alone(_account_id: str) -> None:

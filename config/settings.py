@@ -58,6 +58,8 @@ def checked_base_url(url: str) -> str:
     """The address that an OpenAI-compatible server has its API at, without anything secret: it is shown and logged."""
     if url.startswith(STDIO):
         raise wrong("this is not the http or https address of a server", MODEL_SERVER)
+    if "#" in url or ("?" in url and not any(looks_secret(name) for name, _ in parse_qsl(urlsplit(url).query))):
+        raise wrong("paths are added to this address, so it must end before any ? or #", MODEL_SERVER)
     try:
         return checked_url(url).rstrip("/")
     except PydanticCustomError as error:

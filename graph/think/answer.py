@@ -14,7 +14,7 @@ from tools.wire.foreign_text import MOST_OF_A_NAME, one_line
 
 ANSWER_NAME = "trade_plan"
 ANSWER_SAYS = "Hand in the final plan."
-MOST_TRADES = 100
+MOST_TRADES = 40
 MOST_CLAIMS = 20
 MOST_CLAIMED = 1e15
 MOST_OF_A_REASON = 400

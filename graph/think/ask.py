@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.messages.ai import add_ai_message_chunks
@@ -18,9 +19,12 @@ from graph.think.mind import AskOtherwise, CutShort, Manner, Mind, NoAnswer, Que
 from graph.think.prompt import CHARACTERS_A_TOKEN, offered_tools, tokens_in
 from graph.think.study import study_of
 from graph.think.thinking import Thinking, Turn
+from tools.wire.foreign_text import one_line
 
 SLACK = 8
 """Characters for each token that an answer may have before it is broken off: a server may not heed the bound it got."""
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
+"""What the library raises over pieces that do not fit together."""
 MOST_OF_THE_ARGUMENTS = 32_000
 """Characters, of all tools called at once."""
 
@@ -64,7 +68,8 @@ def next_question(state: Thinking, runtime: Runtime[Context]) -> Question:
 def _after(error: NoAnswer, state: Thinking, size: int, retries: int) -> Thinking:
     """What is done about a question that got no answer."""
     spent, other, cuts = with_call(state["spent"], None, 0, 0), state["manner"].next, state.get("cuts", 0)
-    if isinstance(error, AskOtherwise) and other:
+    # A server that has answered in this manner refuses something else.
+    if isinstance(error, AskOtherwise) and other and "said" not in state:
         return {"manner": other, "spent": spent, "turn": "ask"}
     if isinstance(error, CutShort):
         spent = with_call(state["spent"], None, size, 0)
@@ -88,6 +93,7 @@ async def _listen(mind: Mind, question: Question, runtime: Runtime[Context]) -> 
     most, chunks = question.most_tokens * SLACK, list[AIMessageChunk]()
     words = arguments = 0
     async for chunk in mind.answer(question):
+        await asyncio.sleep(0)  # a stream that never pauses would let no timeout and no signal through
         chunks.append(chunk)
         if chunk.text:
             runtime.stream_writer(Spoke(chunk.text))
@@ -95,10 +101,32 @@ async def _listen(mind: Mind, question: Question, runtime: Runtime[Context]) -> 
         arguments += sum(len(call["args"] or "") for call in chunk.tool_call_chunks)
         if words > most or arguments > min(most, MOST_OF_THE_ARGUMENTS):
             raise NoAnswer(f"the answer of {mind.name} is longer than max_output_tokens allows; it was not read on")
+    try:
+        return _whole(chunks)
+    except UNREADABLE as error:
+        raise CutShort(f"the answer of {mind.name} cannot be read ({one_line(str(error), 120)})") from error
+
+
+def _whole(chunks: list[AIMessageChunk]) -> AIMessage:
+    """The pieces put together, with what the server counted last.
+
+    Raises:
+        ValueError: there are none, or a call of a tool is not whole: the library would complete it by itself, and a
+            quantity that broke off after its first digit is another quantity.
+    """
+    counted = [chunk for chunk in chunks if chunk.usage_metadata]
+    for chunk in counted[:-1]:
+        chunk.usage_metadata = None
     # All at once, as every addition would read the arguments again.
-    said = message_chunk_to_message(add_ai_message_chunks(*chunks)) if chunks else None
-    if not isinstance(said, AIMessage):
-        raise CutShort(f"{mind.name} answered nothing at all")
+    whole = add_ai_message_chunks(*chunks) if chunks else None
+    said = message_chunk_to_message(whole) if whole else None
+    if whole is None or not isinstance(said, AIMessage):
+        raise ValueError("there is none")
+    ended = {chunk.response_metadata.get("finish_reason") for chunk in chunks}
+    if whole.tool_call_chunks and ended & {"length", "content_filter"}:
+        raise ValueError("it was cut off in the middle of a call")
+    for call in whole.tool_call_chunks:
+        json.loads(call["args"] or "{}")
     return said
 
 

@@ -35,7 +35,7 @@ NUMBER = re.compile(
     re.IGNORECASE,
 )
 SCALES = {"k": 3, "thousand": 3, "m": 6, "mn": 6, "million": 6, "bn": 9, "billion": 9}
-MOST_PLACES = 12
+MOST_PLACES = 6
 SMALL_COUNTS = 12
 """Whole numbers up to here, without a unit, may count things rather than tell a figure."""
 
@@ -105,9 +105,9 @@ def figures_about(subject: str, others: Iterable[str], sources: Sources) -> tupl
     )
 
 
-def strike(text: str, figures: Iterable[Figure]) -> tuple[str, tuple[str, ...]]:
+def strike(text: str, figures: Iterable[Figure] | Known) -> tuple[str, tuple[str, ...]]:
     """`text` with every number marked that is no known figure, and those numbers."""
-    known, found = Known(figures), list[str]()
+    known, found = figures if isinstance(figures, Known) else Known(figures), list[str]()
 
     def judge(match: re.Match[str]) -> str:
         words = match.group()

@@ -49,6 +49,21 @@ class CutShort(NoAnswer):
     """The answer broke off in the middle; asking again may help."""
 
 
+class NoMind:
+    """In place of a model whose client could not be set up: whatever is asked, it says why."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name
+        self.server = "none"
+        self._why = why
+
+    def answer(self, question: Question) -> AsyncIterator[AIMessageChunk]:  # noqa: ARG002  (as `Mind`)
+        raise NoAnswer(self._why)
+
+    def request(self, question: Question) -> dict[str, Any]:  # noqa: ARG002
+        raise NoAnswer(self._why)
+
+
 class Mind(Protocol):
     """A language model behind its server."""
 

@@ -37,7 +37,8 @@ async def open_mind(settings: Settings) -> AsyncIterator[OpenAIMind]:
     """The model that the settings name; nothing is asked yet."""
     # Compressed, a small answer could unfold into any size.
     headers, hooks = {"Accept-Encoding": "identity"}, {"response": [_bound]}
-    async with openai.DefaultAsyncHttpxClient(headers=headers, event_hooks=hooks) as client:
+    # What the model is told is for its server, and not for whom that may name instead.
+    async with openai.DefaultAsyncHttpxClient(headers=headers, event_hooks=hooks, follow_redirects=False) as client:
         yield OpenAIMind(settings, client)
 
 
@@ -85,7 +86,8 @@ class OpenAIMind:
             api_key=self._key,
             temperature=settings.temperature,
             timeout=settings.model_timeout_seconds,
-            stream_chunk_timeout=settings.model_timeout_seconds,
+            # Its way to wait for each chunk swallows a cancellation on Python 3.11 where the chunk is there already.
+            stream_chunk_timeout=None,
             max_retries=settings.model_retries,
             stream_usage=True,
             use_responses_api=settings.use_responses_api,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import suppress
 from datetime import timedelta
 
 from langgraph.runtime import Runtime
@@ -25,7 +27,9 @@ async def prepare(state: State, runtime: Runtime[Context]) -> Thinking:
     if context.mind is None:
         return begun
     told = briefing(study, baseline, lessons)
-    manner = await known_manner(runtime.store, context.mind, context.clock()) if runtime.store else None
+    manner = None
+    with suppress(sqlite3.Error, OSError):
+        manner = await known_manner(runtime.store, context.mind, context.clock()) if runtime.store else None
     return {
         **begun,
         "baseline": baseline,

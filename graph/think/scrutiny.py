@@ -13,7 +13,7 @@ from decimal import Decimal
 from config.rules import ticker
 from graph.record import Struck
 from graph.think.answer import Answer, Trade
-from graph.think.claims import Sources, Standing, figures_about, standing, strike
+from graph.think.claims import Known, Sources, Standing, figures_about, standing, strike
 from graph.think.sheets import Figure
 from portfolio.models import Deviation, Evidence, PortfolioSnapshot, ProposedTrade, Quote, Side, TradePlan
 
@@ -35,7 +35,7 @@ def hold_to_facts(answer: Answer, sources: Sources, snapshot: PortfolioSnapshot)
     spelt = {ticker(symbol): symbol for symbol in snapshot.contracts}
     for trade in answer.trades:
         own = _own_figures(trade, snapshot.quotes.get(spelt.get(trade.symbol, trade.symbol)))
-        figures = (*figures_about(trade.symbol, spelt, sources), *own)
+        figures = Known((*figures_about(trade.symbol, spelt, sources), *own))
         evidence, struck, contradicted = _checked(trade, sources)
         reason, effect = strike(trade.reason, figures), strike(trade.expected_effect, figures)
         words = (Struck(symbol=trade.symbol, words=word, why="no source has it") for word in (*reason[1], *effect[1]))
@@ -55,7 +55,7 @@ def hold_to_facts(answer: Answer, sources: Sources, snapshot: PortfolioSnapshot)
         held = replace(held, trades=(*held.trades, stands))
     every = tuple(figure for figures in sources.values() for figure in figures)
     quantities = tuple(Figure((trade.symbol,), Decimal(trade.quantity), "shares") for trade in answer.trades)
-    known = (*every, *quantities)
+    known = Known((*every, *quantities))
     summary, invented = strike(answer.summary, known)
     deviations = {}
     for one in (left_out for left_out in answer.deviations if left_out.why):

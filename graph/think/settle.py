@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import suppress
+
 from langgraph.runtime import Runtime
 
 from graph.memory import keep_manner
@@ -15,7 +18,8 @@ from graph.think.thinking import Thinking
 async def settle(state: Thinking, runtime: Runtime[Context]) -> Thinking:
     context, settings, best = runtime.context, runtime.context.settings, state.get("best")
     if runtime.store and context.mind and "said" in state and state["manner"] is not Manner.JSON_SCHEMA:
-        await keep_manner(runtime.store, context.mind, state["manner"], context.clock())
+        with suppress(sqlite3.Error, OSError):  # to be asked once more in a manner it refuses harms nobody
+            await keep_manner(runtime.store, context.mind, state["manner"], context.clock())
     is_shadow = settings.think_mode == "shadow"
     thought = Thought(
         mode=settings.think_mode,

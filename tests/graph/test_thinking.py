@@ -465,7 +465,6 @@ STRANGE_CALLS = (
     Call("place_order", {"conid": 1, "side": "BUY", "quantity": 10_000}),
     Call("cancel_order", {"order_id": "1"}),
     Call("rm -rf", {}),
-    Call("find_contract", "{not json"),
     Call("drift_table", "[1]"),
     Call("get_history", {"symbol": "SPY", "period": "100y"}),
     Call("get_positions", {"account_id": "U7654321"}),
@@ -605,3 +604,88 @@ async def test_what_is_asked_is_bounded_and_named(home: Home) -> None:
     assert body["max_completion_tokens"] == 1234
     assert body["response_format"]["json_schema"]["strict"] is True
     assert body["stream"] is True
+
+
+# --- what a server may do besides ----------------------------------------------------------------------------------
+
+
+def events(*payloads: dict[str, Any], end: bytes = b"data: [DONE]\n\n") -> Raw:
+    base = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "scripted"}
+    return Raw(b"".join(b"data: %s\n\n" % json.dumps({**base, **payload}).encode() for payload in payloads) + end)
+
+
+def calling(arguments: str, finish: str | None) -> Raw:
+    """A call of `trade_plan` that ends as it is told."""
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "trade_plan", "arguments": arguments}}
+    deltas: tuple[dict[str, Any], ...] = (
+        {"delta": {"role": "assistant", "tool_calls": [call]}},
+        {"delta": {}, "finish_reason": finish},
+    )
+    return events(*({"choices": [{"index": 0, **delta}]} for delta in deltas))
+
+
+@pytest.mark.parametrize("finish", ["stop", "length", None])
+async def test_a_plan_that_broke_off_is_not_taken_for_a_whole_one(
+    home: Home, baseline: list[Any], finish: str | None
+) -> None:
+    """A quantity of 17 that broke off after its first digit reads as 1."""
+
+    def script(body: Body, _number: int) -> Reply:
+        whole = plan(*kept_baseline(body))
+        return calling(whole[: whole.index('"quantity": ') + 13], finish)
+
+    record, _, _ = await think(home, script)
+    assert comes_to(plan_of(record).trades) == baseline
+    assert "cannot be read" in (thought_of(record).trouble or "")
+
+
+async def test_a_flood_of_nothing_ends_with_the_time_to_think(home: Home, baseline: list[Any]) -> None:
+    nothing = {"choices": [{"index": 0, "delta": {}}]}
+    record, _, _ = await think(home, always(events(*[nothing] * 60_000)), max_think_seconds=1)
+    assert "1 s of max_think_seconds" in (thought_of(record).trouble or "")
+    assert comes_to(plan_of(record).trades) == baseline
+
+
+async def test_usage_that_is_told_with_every_piece_is_counted_once(home: Home) -> None:
+    def script(body: Body, _number: int) -> Reply:
+        text, parts = plan(*kept_baseline(body)), []
+        for place in range(0, len(text), 100):
+            usage = {"prompt_tokens": 2300, "completion_tokens": place, "total_tokens": 2300 + place}
+            choice = {"index": 0, "delta": {"role": "assistant", "content": text[place : place + 100]}}
+            parts.append({"choices": [choice], "usage": usage})
+        return events(*parts, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+
+    record, _, _ = await think(home, script)
+    assert plan_of(record).source == "scripted"
+    assert record.usage.input_tokens == 2300
+
+
+async def test_a_server_that_sends_elsewhere_is_not_followed(home: Home, baseline: list[Any]) -> None:
+    """What the model is told is for its server."""
+    async with model_server(from_baseline_at_once) as other:
+        moved = Fail(307, "moved", {"Location": f"{other.url}/chat/completions"})
+        record, _, _ = await think(home, always(moved))
+        assert other.requests == []
+    assert "HTTP 307" in (thought_of(record).trouble or "")
+    assert comes_to(plan_of(record).trades) == baseline
+
+
+async def test_a_late_refusal_does_not_take_the_form_and_the_tools_away(home: Home) -> None:
+    def script(_body: Body, number: int) -> Reply:
+        return Say("", (Call("drift_table"),)) if number == 0 else Fail(400, "maximum context length is 4096 tokens")
+
+    _, server, _ = await think(home, script)
+    assert len(server.requests) == 2
+    _, server, _ = await think(home, from_baseline_at_once)
+    assert "response_format" in server.requests[0]
+    assert server.requests[0]["tools"]
+
+
+async def test_a_client_that_cannot_be_set_up_costs_the_model_and_not_the_run(
+    home: Home, baseline: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(home.root / "no such file.pem"))
+    record, server, _ = await think(home, from_baseline_at_once)
+    assert server.requests == []
+    assert "client cannot be set up" in (thought_of(record).trouble or "")
+    assert comes_to(plan_of(record).trades) == baseline
