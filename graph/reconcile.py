@@ -7,7 +7,6 @@ that nothing happened, or its session is over; day orders do not outlive that.
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
 
 from brokers.errors import BrokerError
 from graph.journal import Answer, JournalledOrder, OrderState, trading_day
@@ -65,19 +64,9 @@ async def _ended(known: BrokerOrder, sent: JournalledOrder, context: Context) ->
 
 
 async def _is_over(sent: JournalledOrder, context: Context) -> bool:
-    """Whether the session of a day order has passed: by the broker's clock, and by ours where that is another one.
-
-    One wrong answer about the time must not write off an order that is on its way. A simulated broker in this process
-    lives by a time of its own, and there is nobody else to ask.
-    """
-    if not (context.alone or _has_passed(sent.submitting_at, context.clock())):
-        return False
+    """Whether the session of a day order has passed, by the broker's clock."""
     today = trading_day((await context.reader.session(sent.symbol)).now)
     return sent.trading_day is not None and sent.trading_day < today
-
-
-def _has_passed(day: datetime | None, now: datetime) -> bool:
-    return day is not None and trading_day(day) < trading_day(now)
 
 
 async def _certainly_not_placed(sent: JournalledOrder, context: Context) -> bool:

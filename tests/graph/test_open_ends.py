@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -340,18 +339,3 @@ class OutOfSight(Resting):
         told = await super().session(symbol)
         later = {name: getattr(told, name) + self.ahead for name in ("now", "opens_at", "closes_at")}
         return told.model_copy(update=later)
-
-
-@pytest.mark.parametrize(("passed", "state"), [(0, OrderState.UNKNOWN), (1, OrderState.CANCELLED)])
-async def test_a_brokers_clock_that_errs_writes_no_order_off(home: Home, passed: int, state: OrderState) -> None:
-    """A server elsewhere says that it is tomorrow; the order is given up once our own clock says so too."""
-
-    async def look_again(run: Run, broker: OutOfSight) -> None:
-        broker.ahead, days = timedelta(days=1), timedelta(days=passed)
-        elsewhere = replace(run.context, alone=False, clock=lambda: run.context.clock() + days)
-        (account,) = await elsewhere.reader.accounts()
-        await settle_earlier_orders(account.account_id, elsewhere)
-
-    record, _ = await run_with(home, OutOfSight, look_again)
-    assert record.outcome is Outcome.ORDER_UNKNOWN
-    assert state_of(home, record.orders[0].client_order_id) is state
