@@ -136,6 +136,13 @@ class Position(Fact):
     currency: str = "USD"
     sec_type: str = "STK"
 
+    @property
+    def gain(self) -> Decimal | None:
+        """Unrealised, by the broker's mark, in % of average cost; None without a mark or a cost."""
+        if not self.market_price or self.average_cost <= 0:
+            return None
+        return 100 * (self.market_price / self.average_cost - 1)
+
 
 class CashBalance(Fact):
     """One currency line of the ledger."""

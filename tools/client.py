@@ -8,7 +8,6 @@ module apart, so that whoever holds the reading half cannot order.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections import Counter
@@ -25,7 +24,7 @@ from langchain_mcp_adapters.tools import load_mcp_tools
 from brokers.errors import BrokerError, Terminal, Unreachable
 from tools.connection import Connection
 from tools.contract import TOOL_CLASSES, UNREACHABLE, ToolClass
-from tools.wire.foreign_text import MOST_OF_A_NAME, one_line
+from tools.wire.foreign_text import MOST_OF_A_NAME, one_line, read_json
 
 if TYPE_CHECKING:
     from mcp.server.fastmcp import FastMCP
@@ -166,13 +165,9 @@ def _parse(name: str, text: str) -> Any:
     if len(text) > MOST_CHARACTERS:
         raise Terminal(f"{name}: the MCP server's answer of {len(text)} characters is too long to be an answer.")
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return read_json(text)
     except (ValueError, RecursionError) as error:
         raise Terminal(f"{name}: the MCP server's answer is not JSON ({one_line(str(error))}).") from error
-
-
-def _no_number(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number")
 
 
 @dataclass(frozen=True)

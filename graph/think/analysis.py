@@ -111,8 +111,8 @@ async def statistics(asked: OneSymbol, study: Study) -> tuple[Sheet, ...]:
     symbol = study.spelt(asked.symbol)
     held, rule = study.snapshot.positions_in(symbol), study.context.settings.rule_of(symbol)
     gain = stop = take = None
-    if held and held[0].market_price and held[0].average_cost > 0:
-        gain = float(100 * (held[0].market_price / held[0].average_cost - 1))
+    if held and held[0].gain is not None:
+        gain = float(held[0].gain)
         stop = gain - rule.stop_loss if rule and rule.stop_loss is not None else None
         take = rule.take_profit - gain if rule and rule.take_profit is not None else None
     entries = {

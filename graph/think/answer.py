@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AIMessage
@@ -10,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from config.rules import NotTruth, ticker
 from portfolio.limits.case import MOST_SHARES
-from tools.wire.foreign_text import MOST_OF_A_NAME, one_line
+from tools.wire.foreign_text import MOST_OF_A_NAME, one_line, read_json
 
 ANSWER_NAME = "trade_plan"
 ANSWER_SAYS = "Hand in the final plan."
@@ -123,10 +122,6 @@ def _parsed(text: str) -> Any:
     if start < 0 or end < start:
         raise Unusable("the answer is not a JSON object")
     try:
-        return json.loads(text[start : end + 1], parse_constant=_no_number)
+        return read_json(text[start : end + 1])
     except (ValueError, RecursionError) as error:
         raise Unusable(f"the answer is not JSON ({one_line(str(error), 120)})") from error
-
-
-def _no_number(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number")

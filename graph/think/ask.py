@@ -14,7 +14,7 @@ import prompts
 from graph.events import Progress, Spoke, TokensUsed
 from graph.state import Context
 from graph.think.answer import ANSWER_NAME
-from graph.think.budget import is_last_call, output_left, why_over, with_call
+from graph.think.budget import is_last_call, out_of_time, output_left, until, why_over, with_call
 from graph.think.mind import AskOtherwise, CutShort, Manner, Mind, NoAnswer, Question
 from graph.think.prompt import CHARACTERS_A_TOKEN, offered_tools, tokens_in
 from graph.think.study import study_of
@@ -41,11 +41,10 @@ async def ask(state: Thinking, runtime: Runtime[Context]) -> Thinking:
         return {"trouble": over, "turn": "settle"}
     runtime.stream_writer(Progress(f"asking {mind.name}"))
     try:
-        async with asyncio.timeout((state["ends_at"] - context.clock()).total_seconds()):
+        async with until(state["ends_at"], context.clock()):
             said = await _listen(mind, asked, runtime)
     except TimeoutError:
-        over = f"the {settings.max_think_seconds} s of max_think_seconds are over"
-        return {"spent": with_call(spent, None, size, 0), "trouble": over, "turn": "settle"}
+        return {"spent": with_call(spent, None, size, 0), "trouble": out_of_time(settings), "turn": "settle"}
     except NoAnswer as error:
         return _after(error, state, size, settings.model_retries)
     spent = with_call(spent, said.usage_metadata, size, _length(said) // CHARACTERS_A_TOKEN)

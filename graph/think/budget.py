@@ -1,7 +1,8 @@
-"""What a run may spend on its model, and what it has spent: pure arithmetic."""
+"""What a run may spend on its model, and what it has spent."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from decimal import Decimal
 
@@ -25,8 +26,17 @@ def why_over(spent: Usage, request_tokens: int, settings: Settings, now: datetim
     if output_left(spent, settings) < min(LEAST_ANSWER, settings.max_output_tokens):
         return f"no room for an answer is left in max_output_tokens ({settings.max_output_tokens:,})"
     if now >= ends_at:
-        return f"the {settings.max_think_seconds} s of max_think_seconds are over"
+        return out_of_time(settings)
     return None
+
+
+def out_of_time(settings: Settings) -> str:
+    return f"the {settings.max_think_seconds} s of max_think_seconds are over"
+
+
+def until(ends_at: datetime, now: datetime) -> asyncio.Timeout:
+    """Breaks off what is done under it at `ends_at`, with a `TimeoutError`."""
+    return asyncio.timeout(max((ends_at - now).total_seconds(), 0))
 
 
 def output_left(spent: Usage, settings: Settings) -> int:

@@ -16,6 +16,7 @@ from graph.record import ToolUse
 from graph.state import Context
 from graph.think.analysis import ANALYSIS_TOOLS
 from graph.think.answer import ANSWER_NAME
+from graph.think.budget import out_of_time, until
 from graph.think.claims import Sources
 from graph.think.prompt import offered_tools
 from graph.think.reading import READING_TOOLS
@@ -49,14 +50,12 @@ async def look_up(state: Thinking, runtime: Runtime[Context]) -> Thinking:
     study = study_of(state["snapshot"], runtime)
     runtime.stream_writer(Progress(f"looking up {', '.join(sorted({plain(str(call['name'])) for call in calls}))}"))
     first = len(state.get("tool_uses", ())) + 1
-    left = (state["ends_at"] - context.clock()).total_seconds()
     try:
-        async with asyncio.timeout(max(left, 0)):
+        async with until(state["ends_at"], context.clock()):
             found = await _all(calls[:room], first, study)
             found += [_stranger(call) for call in calls[room:] if str(call["name"]) not in TOOLS]
     except TimeoutError:
-        over = f"the {context.settings.max_think_seconds} s of max_think_seconds are over"
-        return {"trouble": over, "turn": "settle"}
+        return {"trouble": out_of_time(context.settings), "turn": "settle"}
     for looked in found:
         runtime.stream_writer(ToolUsed(looked.use))
     turned_away = [

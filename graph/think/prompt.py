@@ -115,9 +115,7 @@ def _holdings(snapshot: PortfolioSnapshot, settings: Settings) -> Sheet:
     for symbol in dict.fromkeys([*settings.symbols, *held]):
         row, rule, quote = held.get(symbol), settings.rule_of(symbol), snapshot.quotes.get(symbol)
         value = row.market_value if row else None
-        gain = None
-        if row and row.market_price and row.average_cost > 0:
-            gain = 100 * (row.market_price / row.average_cost - 1)
+        gain = row.gain if row else None
         weight = None if value is None else weight_of(value, snapshot.summary.net_liquidation)
         target = rule.share_of(symbol) if rule else None
         rows.append((symbol, (row.quantity if row else 0, quote.last if quote else None, weight, target, gain)))

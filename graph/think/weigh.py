@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from graph.events import Progress, ToolUsed
 from graph.state import Context
 from graph.think.analysis import opinion
 from graph.think.answer import Unusable, read_answer
+from graph.think.budget import out_of_time, until
 from graph.think.look_up import strangers
 from graph.think.prompt import filled_in
 from graph.think.scrutiny import Held, hold_to_facts, laid_over
@@ -45,14 +45,14 @@ async def weigh(state: Thinking, runtime: Runtime[Context]) -> Thinking:
     weighed["struck"] = (*state.get("struck", ()), *held.struck)
     runtime.stream_writer(Progress("trying the plan on the guard"))
     try:
-        async with asyncio.timeout(max((state["ends_at"] - context.clock()).total_seconds(), 0)):
+        async with until(state["ends_at"], context.clock()):
             wanted = laid_over(state["baseline"], held, name, answer.confidence)
             first = await _tried(wanted, study)
             # Where what the model wants would be refused, what the rules want may not be.
             rest = laid_over(state["baseline"], _without(held, first.refused), name, answer.confidence)
             last = await _tried(rest, study) if first.refused else first
     except TimeoutError:
-        return {**weighed, "trouble": f"the {context.settings.max_think_seconds} s of max_think_seconds are over"}
+        return {**weighed, "trouble": out_of_time(context.settings)}
     if last.passing or not wanted.trades:
         weighed["best"] = rest.model_copy(update={"trades": last.passing})
         weighed["best_verdicts"] = first.verdicts

@@ -7,7 +7,8 @@ only words for a person are mended and cut. A text is a name unless its key is l
 from __future__ import annotations
 
 import hashlib
-from typing import TypeVar
+import json
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
@@ -44,6 +45,20 @@ def readable(row: AnyRow) -> AnyRow:
             ],
         )
     return row.model_copy(update={key: _remark(texts[key]) for key in REMARKS & texts.keys()})
+
+
+def read_json(text: str) -> Any:
+    """What `text` says as JSON; NaN and infinities, which the library would let through, are none.
+
+    Raises:
+        ValueError: it is not JSON.
+        RecursionError: it is nested too deep.
+    """
+    return json.loads(text, parse_constant=_no_number)
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
 
 
 def one_line(text: str, most: int = MOST_OF_A_SENTENCE) -> str:
