@@ -86,6 +86,11 @@ class AccountReader:
         """
         return Tool.GET_ORDER_STATUS in self._tools
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection to the server is gone, and no look at anything can succeed any more."""
+        return self._tools.is_lost
+
     async def accounts(self) -> tuple[Account, ...]:
         def read(got: Accounts) -> tuple[Account, ...]:
             complete(Tool.GET_ACCOUNTS, "accounts", len(got.accounts), got.count)

@@ -46,6 +46,11 @@ class Tools(Protocol):
 
     def __contains__(self, name: str) -> bool: ...
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing will ever answer here again."""
+        ...
+
     def takes(self, tool: str, parameter: str) -> bool:
         """Whether `tool` is listed here with that parameter; a server of the older kind may lack either."""
         ...
@@ -72,6 +77,10 @@ class ToolSet:
 
     def __contains__(self, name: str) -> bool:
         return name in self._tools
+
+    @property
+    def is_lost(self) -> bool:
+        return self._connection.is_lost
 
     def takes(self, tool: str, parameter: str) -> bool:
         """Whether `tool` is listed here and its input schema names `parameter`."""
@@ -127,6 +136,10 @@ class NoTools:
 
     def __contains__(self, name: str) -> bool:
         raise self._why
+
+    @property
+    def is_lost(self) -> bool:
+        return True
 
     def takes(self, tool: str, parameter: str) -> bool:  # noqa: ARG002  (as `ToolSet`)
         raise self._why

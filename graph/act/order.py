@@ -277,7 +277,8 @@ class _Sending:
 class _Following:
     """An order on its way to its end, as far as each look at the books tells; `order_id` is the broker's for it.
 
-    A look that fails ends nothing: the order may work on, and nobody else would cancel it.
+    A look that fails ends nothing: the order may work on, and nobody else would cancel it. A connection that is lost
+    ends it, as then there is nobody to look or cancel with.
     """
 
     context: Context
@@ -295,7 +296,7 @@ class _Following:
         context, seconds = self.context, self.context.settings.fill_timeout_seconds
         deadline = context.clock() + timedelta(seconds=seconds)
         known = await self._look()
-        while _may_trade(known) and context.clock() < deadline:
+        while _may_trade(known) and context.clock() < deadline and not context.reader.is_lost:
             filled = known.filled_quantity if known else 0
             self.progress(Progress(f"{self.terms.symbol}: {filled} of {self.terms.quantity} filled"))
             await context.pause(LOOK_SECONDS)
@@ -315,7 +316,7 @@ class _Following:
         self.unanswered = 0
         known = await self._look()
         for _ in range(LOOKS):
-            if not _may_trade(known) or self.unanswered >= UNANSWERED:
+            if not _may_trade(known) or self.unanswered >= UNANSWERED or self.context.reader.is_lost:
                 break
             await self.context.pause(LOOK_SECONDS)
             known = await self._look()
