@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Write, check and show the configuration.", no_args_is_help=True)
 
+NOTHING_WRITTEN, UNUSABLE = "nothing was written", "no run would start with it"
+
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
 
 @app.command()
 def create(home: HomeOption = None, config: ConfigOption = None, *, force: ForceOption = False) -> None:
     """Write a config file that holds every key with its default."""
-    with told_problems():
+    with told_problems(NOTHING_WRITTEN):
         from config.settings import Settings  # noqa: PLC0415  (see the module's docstring)
 
         write({target_of(home, config): document_of(Settings())}, force=force)
@@ -44,7 +46,7 @@ def create(home: HomeOption = None, config: ConfigOption = None, *, force: Force
 @app.command()
 def samples(home: HomeOption = None, config: ConfigOption = None, *, force: ForceOption = False) -> None:
     """Write one sample beside the config file for each strategy: config_default.json and its siblings."""
-    with told_problems():
+    with told_problems(NOTHING_WRITTEN):
         from config.load import load_strategy, strategy_names  # noqa: PLC0415  (see the module's docstring)
         from config.settings import Settings  # noqa: PLC0415
 
@@ -60,12 +62,12 @@ def samples(home: HomeOption = None, config: ConfigOption = None, *, force: Forc
 
 @app.command()
 def validate(
-    file: Annotated[Path | None, typer.Argument(help="Config file [default: the one a run would use].")] = None,
+    file: Annotated[Path | None, typer.Argument(help="Config file (default: the one a run would use).")] = None,
     home: HomeOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Check a config file together with the environment; exit 2 if there are problems."""
-    with told_problems():
+    with told_problems(UNUSABLE):
         found, _ = effective(home, file or config)
         typer.echo(f"{found}: valid" if found else "no config file: the defaults and the environment are valid")
 
@@ -78,7 +80,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
 ) -> None:
     """Show the settings in effect, and where each of them comes from."""
-    with told_problems():
+    with told_problems(UNUSABLE):
         _, loaded = effective(home, config)
         rows = {key: {"value": value, "source": loaded.sources[key]} for key, value in visible(loaded.settings).items()}
         if as_json:
@@ -88,12 +90,12 @@ def show(
 
 
 @contextmanager
-def told_problems() -> Iterator[None]:
+def told_problems(consequence: str) -> Iterator[None]:
     """Turn a `ConfigError` into words on stderr and exit code 2."""
     try:
         yield
     except ConfigError as error:
-        print_problems(Console(stderr=True), error, "nothing was written")
+        print_problems(Console(stderr=True), error, consequence)
         raise typer.Exit(ExitCode.BAD_USAGE) from None
 
 

@@ -45,7 +45,8 @@ def explain(
     if not told and run is None:
         exit_with(ExitCode.BAD_USAGE, f"{name}: no run and no order of that name is in the journal.")
     if as_json:
-        typer.echo(json.dumps([_facts(*one) for one in told], indent=2))
+        facts = {"run": run.model_dump(mode="json") if run else None, "orders": [_facts(*one) for one in told]}
+        typer.echo(json.dumps(facts, indent=2))
         return
     console = Console()
     if run:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option("--home", help="Folder the agent keeps its files in [default: SMART_AGENT_HOME].", show_default=False),
+    typer.Option("--home", help="Folder the agent keeps its files in (default: SMART_AGENT_HOME).", show_default=False),
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="Config file [default: config.json in the home folder].", show_default=False),
+    typer.Option("--config", help="Config file (default: config.json in the home folder).", show_default=False),
 ]
 PricesOption = Annotated[
     Path | None,
@@ -39,7 +39,7 @@ PricesOption = Annotated[
 AsOfOption = Annotated[
     datetime | None,
     typer.Option(
-        "--as-of", formats=["%Y-%m-%d"], help="Trade on that day, shortly before the bell.", show_default=False
+        "--as-of", formats=["%Y-%m-%d"], help="Let the simulated market be at that day, shortly before the bell.", show_default=False
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one RunRecord on stdout, and nothing else there.")]

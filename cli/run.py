@@ -36,7 +36,7 @@ UrlOption = Annotated[
     str | None,
     typer.Option(
         "--mcp-url",
-        help="MCP server to use: http://…/mcp, or stdio:COMMAND [default: an embedded simulated broker].",
+        help="MCP server to use: http://…/mcp, or stdio:COMMAND (default: an embedded simulated broker).",
         show_default=False,
     ),
 ]

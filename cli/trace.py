@@ -145,7 +145,8 @@ class Trace:
         self.stop()
         style = "green" if record.outcome in ("traded", "nothing_to_do") else "yellow"
         self._console.print(Text(record.message, style=style))
-        for note in record.notes:
+        trouble = record.thought.trouble if record.thought else None
+        for note in (*([trouble] if trouble else ()), *record.notes):
             self._console.print(Text(note, style="yellow"))
         self._console.print(Text(f"Reflections, log and records: {home}", style="dim"), soft_wrap=True)
         if self._as_json:

@@ -7,6 +7,7 @@ import logging
 from brokers.errors import BrokerError, OutcomeUnknown, Retryable
 from graph.journal import Halted, JournalError, JournalUnusable
 from graph.record import Failure, Outcome
+from tools.wire.foreign_text import one_line
 
 
 class AccountBusy(Exception):
@@ -30,7 +31,7 @@ def describe(step: str, error: BaseException) -> Failure:
         return Failure(step=step, outcome=Outcome.FAILED, message=str(error))
     if not isinstance(error, BrokerError):
         log.error("%s broke off", step, exc_info=error)
-        return Failure(step=step, outcome=Outcome.FAILED, message=f"Unexpected {type(error).__name__}: {error}")
+        return Failure(step=step, outcome=Outcome.FAILED, message=f"Unexpected {type(error).__name__}: {one_line(str(error))}")
     if isinstance(error, OutcomeUnknown):
         outcome = Outcome.ORDER_UNKNOWN
     elif isinstance(error, Retryable):

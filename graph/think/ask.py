@@ -126,6 +126,15 @@ def _whole(chunks: list[AIMessageChunk]) -> AIMessage:
         raise ValueError("it was cut off in the middle of a call")
     for call in whole.tool_call_chunks:
         json.loads(call["args"] or "{}")
+    return _told_apart(said)
+
+
+def _told_apart(said: AIMessage) -> AIMessage:
+    """Its calls with an id for each, as results go back under them; some servers give none, or one for all."""
+    calls = (*said.tool_calls, *said.invalid_tool_calls)
+    if len({call["id"] for call in calls if call["id"]}) < len(calls):
+        for number, call in enumerate(calls, 1):
+            call["id"] = f"call_{number}"
     return said
 
 

@@ -50,12 +50,14 @@ async def look_up(state: Thinking, runtime: Runtime[Context]) -> Thinking:
     study = study_of(state["snapshot"], runtime)
     runtime.stream_writer(Progress(f"looking up {', '.join(sorted({plain(str(call['name'])) for call in calls}))}"))
     first = len(state.get("tool_uses", ())) + 1
+    trouble = None
     try:
         async with until(state["ends_at"], context.clock()):
             found = await _all(calls[:room], first, study)
             found += [_stranger(call) for call in calls[room:] if str(call["name"]) not in TOOLS]
     except TimeoutError:
-        return {"trouble": out_of_time(context.settings), "turn": "settle"}
+        trouble = out_of_time(context.settings)
+        found = [_refused(call, trouble, is_stranger=str(call["name"]) not in TOOLS) for call in calls[:room]]
     for looked in found:
         runtime.stream_writer(ToolUsed(looked.use))
     turned_away = [
@@ -64,13 +66,14 @@ async def look_up(state: Thinking, runtime: Runtime[Context]) -> Thinking:
         if str(call["name"]) in TOOLS
     ]
     told: Sources = {f"r{first + number}": looked.figures for number, looked in enumerate(found)}
-    return {
+    looked_up: Thinking = {
         "messages": (*state["messages"], *(looked.message for looked in found), *turned_away),
         "sources": {**state["sources"], **told},
         "tool_uses": (*state.get("tool_uses", ()), *(looked.use for looked in found)),
         "spent": spent.model_copy(update={"tool_calls": spent.tool_calls + min(len(calls), room)}),
         "turn": "ask",
     }
+    return {**looked_up, "trouble": trouble, "turn": "settle"} if trouble else looked_up
 
 
 def strangers(said: AIMessage) -> Iterator[ToolUse]:

@@ -27,7 +27,7 @@ def quote_quality(case: Case) -> Check:
     age = (case.snapshot.as_of - quote.as_of).total_seconds()
     spread, most = in_percent(quote.ask - quote.bid, quote.mid), exact(settings.max_spread)
     passed = -MOST_SECONDS_AHEAD <= age <= settings.max_quote_age_seconds and spread <= most
-    actual = f"spread {shown(spread, most)} %, age {ceil(age) if age > 0 else floor(age)} s"
+    actual = f"spread {shown(spread, most)} %, age {ceil(age) if age > -1 else floor(age)} s"
     return answer("quote_quality", limit, actual, "", passed=passed, why=f"{symbol}: {actual}")
 
 

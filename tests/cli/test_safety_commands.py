@@ -119,7 +119,8 @@ def test_what_waits_is_listed_approved_in_another_process_and_explained(home: Ho
 
     order_id = record["orders"][0]["client_order_id"]
     facts = json.loads(smart_agent("explain", order_id, "--home", home.root, "--json").stdout)
-    (told,) = facts
+    (told,) = facts["orders"]
+    assert facts["run"] is None
     assert [change["state"] for change in told["changes"]] == [
         "PLANNED",
         "APPROVED",

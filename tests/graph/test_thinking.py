@@ -13,7 +13,7 @@ import pytest
 from config.home import Home
 from graph.events import Spoke, TokensUsed, ToolUsed
 from graph.record import Outcome, RunRecord, Thought
-from portfolio.models import ProposedTrade, Quote, TradePlan
+from portfolio.models import Bar, ProposedTrade, Quote, TradePlan
 from tests.graph.conftest import TRADING_DAY, RunOnce, opened, settings_with
 from tests.simulators.delegating_broker import DelegatingBroker
 from tests.simulators.model_server import (
@@ -688,4 +688,45 @@ async def test_a_client_that_cannot_be_set_up_costs_the_model_and_not_the_run(
     record, server, _ = await think(home, from_baseline_at_once)
     assert server.requests == []
     assert "client cannot be set up" in (thought_of(record).trouble or "")
+    assert comes_to(plan_of(record).trades) == baseline
+
+
+@pytest.mark.parametrize("ids", [("", ""), ("one", "one"), ("one", None)])
+async def test_calls_that_a_server_does_not_tell_apart_get_results_that_are_told_apart(
+    home: Home, ids: tuple[str | None, str | None]
+) -> None:
+    def script(body: Body, number: int) -> Reply:
+        if number:
+            return from_baseline(body)
+        functions = ({"name": "get_positions", "arguments": ""}, {"name": "drift_table", "arguments": ""})
+        calls = [
+            {"index": place, "id": call_id, "type": "function", "function": function}
+            for place, (call_id, function) in enumerate(zip(ids, functions, strict=True))
+        ]
+        return events({"choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": calls}}]})
+
+    record, server, _ = await think(home, script)
+    asked, *results = server.requests[1]["messages"][-3:]
+    assert [result["tool_call_id"] for result in results] == [call["id"] for call in asked["tool_calls"]]
+    assert len({call["id"] for call in asked["tool_calls"]} - {"", None}) == 2
+    assert plan_of(record).source == "scripted"
+
+
+async def test_a_look_up_that_outlasts_the_time_to_think_is_in_the_record(home: Home, baseline: list[Any]) -> None:
+    class Endless(DelegatingBroker):
+        async def history(self, conid: int, bar: str, period: str) -> list[Bar]:
+            await asyncio.sleep(60)
+            return await self.inner.history(conid, bar, period)
+
+    def script(_body: Body, _number: int) -> Reply:
+        return Say("", (Call("drift_table"), Call("price_statistics", {"symbol": "VTI"})))
+
+    async with model_server(script) as server:
+        settings = settings_with(openai_base_url=server.url, model="scripted", max_think_seconds=1)
+        async with opened(home, settings, TRADING_DAY, Endless) as run:
+            _ = [event async for event in run.start()]
+            record = await run.record()
+    assert [use.name for use in thought_of(record).tool_uses] == ["drift_table", "price_statistics"]
+    assert all("max_think_seconds" in use.result for use in thought_of(record).tool_uses)
+    assert record.usage.tool_calls == 2
     assert comes_to(plan_of(record).trades) == baseline
