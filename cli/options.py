@@ -39,7 +39,10 @@ PricesOption = Annotated[
 AsOfOption = Annotated[
     datetime | None,
     typer.Option(
-        "--as-of", formats=["%Y-%m-%d"], help="Let the simulated market be at that day, shortly before the bell.", show_default=False
+        "--as-of",
+        formats=["%Y-%m-%d"],
+        help="Let the simulated market be at that day, shortly before the bell.",
+        show_default=False,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one RunRecord on stdout, and nothing else there.")]

@@ -31,7 +31,8 @@ def describe(step: str, error: BaseException) -> Failure:
         return Failure(step=step, outcome=Outcome.FAILED, message=str(error))
     if not isinstance(error, BrokerError):
         log.error("%s broke off", step, exc_info=error)
-        return Failure(step=step, outcome=Outcome.FAILED, message=f"Unexpected {type(error).__name__}: {one_line(str(error))}")
+        words = f"Unexpected {type(error).__name__}: {one_line(str(error))}"
+        return Failure(step=step, outcome=Outcome.FAILED, message=words)
     if isinstance(error, OutcomeUnknown):
         outcome = Outcome.ORDER_UNKNOWN
     elif isinstance(error, Retryable):

@@ -48,6 +48,7 @@ def _from_fills(terms: OrderTerms, fills: list[Execution]) -> BrokerOrder:
     """
     filled = sum((fill.quantity for fill in fills), Decimal(0))
     paid = sum((fill.quantity * fill.price for fill in fills), Decimal(0))
+    costs = [fill.commission for fill in fills if fill.commission is not None]
     with suppress(ValidationError):  # a price or a commission that cannot be
         if 0 < filled <= terms.quantity and paid > 0:
             return _as_told(
@@ -56,7 +57,7 @@ def _from_fills(terms: OrderTerms, fills: list[Execution]) -> BrokerOrder:
                 status=OrderStatus.FILLED if filled == terms.quantity else OrderStatus.PARTIAL,
                 filled_quantity=filled,
                 average_price=paid / filled,
-                commission=sum((fill.commission for fill in fills), Decimal(0)),
+                commission=sum(costs, Decimal(0)) if len(costs) == len(fills) else None,
             )
     told = f"its executions add up to {filled:f} of {terms.quantity} shares for {paid:f} USD"
     return _as_told(

@@ -178,8 +178,20 @@ class Contract(Fact):
     min_tick: Amount = Decimal("0.01")
 
 
+class Feed(StrEnum):
+    """Where prices come from: the market now, some minutes ago, or its last state before it closed."""
+
+    LIVE = "live"
+    FROZEN = "frozen"
+    DELAYED = "delayed"
+    DELAYED_FROZEN = "delayed_frozen"
+
+
 class Quote(Fact):
-    """Prices of one contract at `as_of` (None where the source does not say when)."""
+    """Prices of one contract at `as_of` (None where the source does not say when).
+
+    `feed` is None where the source does not say what it shows; `note` says why there are no prices, in a sentence.
+    """
 
     conid: Whole
     symbol: str
@@ -194,6 +206,8 @@ class Quote(Fact):
     previous_close: Amount | None = None
     volume: Amount | None = None
     as_of: Utc | None = None
+    feed: Feed | None = None
+    note: str | None = None
 
     @property
     def mid(self) -> Decimal | None:
@@ -279,7 +293,7 @@ class BrokerOrder(Fact):
 
 
 class Execution(Fact):
-    """One fill of an order; `price` per share, `commission` for this fill."""
+    """One fill of an order; `price` per share, `commission` for this fill, None while it is not reported."""
 
     execution_id: str
     order_id: str
@@ -290,7 +304,7 @@ class Execution(Fact):
     side: Side
     quantity: Amount
     price: Amount
-    commission: Amount
+    commission: Amount | None
     executed_at: Utc
 
 

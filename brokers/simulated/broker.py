@@ -201,7 +201,7 @@ class SimulatedBroker:
         for execution, _ in self._books.executions_on(self._floor.price_day()):
             traded = execution.quantity * execution.side.sign
             last = self._floor.mark(execution.symbol) or execution.price
-            made += traded * (last - execution.price) - execution.commission
+            made += traded * (last - execution.price) - (execution.commission or ZERO)
             kept[execution.symbol] = kept.get(execution.symbol, ZERO) - traded
             marks[execution.symbol] = last
         for symbol, quantity in kept.items():

@@ -69,7 +69,9 @@ def entries(folder: Path) -> list[Path]:
 
 
 def spent(executions: list[Execution]) -> Decimal:
-    return sum((fill.side.sign * fill.quantity * fill.price + fill.commission for fill in executions), Decimal(0))
+    return sum(
+        (fill.side.sign * fill.quantity * fill.price + (fill.commission or 0) for fill in executions), Decimal(0)
+    )
 
 
 async def books_of(folder: Path) -> tuple[Decimal, Decimal, list[Execution], dict[str | None, OrderStatus]]:

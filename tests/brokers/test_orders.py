@@ -89,7 +89,7 @@ async def test_a_large_order_fills_look_by_look(tmp_path: Path, prices: Path) ->
     fills = await trader.broker.executions(trader.account_id, LONG_AGO)
     await trader.broker.close()
     assert [fill.quantity for fill in fills] == [100, 100, 50]
-    assert sum(fill.commission for fill in fills) == done.commission
+    assert sum(fill.commission or 0 for fill in fills) == done.commission
     assert len({fill.execution_id for fill in fills}) == 3
 
 
@@ -281,7 +281,7 @@ async def _trade_and_check(wanted: list[tuple[Side, str, int, str | None, bool]]
         last = {"SPY": Decimal(210), "KO": Decimal(39), "THIN": Decimal(10)}
         explained = opening
         for fill in fills:
-            explained -= fill.commission + fill.side.sign * fill.quantity * (fill.price - last[fill.symbol])
+            explained -= (fill.commission or 0) + fill.side.sign * fill.quantity * (fill.price - last[fill.symbol])
         positions = await trader.broker.positions(trader.account_id)
         later = await trader.broker.executions(trader.account_id, LONG_AGO)
         await trader.broker.close()
@@ -290,7 +290,7 @@ async def _trade_and_check(wanted: list[tuple[Side, str, int, str | None, bool]]
         held = {row.symbol: row.quantity for row in await reopened.broker.positions(reopened.account_id)}
         await reopened.broker.close()
     for fill in later[len(fills) :]:
-        explained -= fill.commission + fill.side.sign * fill.quantity * (fill.price - last[fill.symbol])
+        explained -= (fill.commission or 0) + fill.side.sign * fill.quantity * (fill.price - last[fill.symbol])
     assert cash + sum(quantity * last[symbol] for symbol, quantity in held.items()) == explained
     assert len(positions) <= 3
     assert worth == to_cents(cash + held.get("SPY", 0) * 250 + held.get("KO", 0) * 50 + held.get("THIN", 0) * 9)

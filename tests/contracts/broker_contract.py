@@ -190,7 +190,7 @@ class BrokerContract:
         order = await desk.final("sell")
         fills = [row for row in await desk.broker.executions(desk.account_id, since) if row.client_order_id == "sell"]
         assert sum(fill.quantity for fill in fills) == order.filled_quantity == 2
-        assert sum(fill.commission for fill in fills) == order.commission
+        assert sum(fill.commission or 0 for fill in fills) == order.commission
         assert {fill.order_id for fill in fills} == {order.order_id}
         assert {fill.side for fill in fills} == {Side.SELL}
 

@@ -146,7 +146,7 @@ def _assert_nothing_doubled(files: AgentFiles, books: BrokerBooks) -> None:
 def _assert_money_is_explained(books: BrokerBooks, opening: BrokerBooks) -> None:
     cash, held = opening.cash, defaultdict(Decimal, opening.holdings)
     for fill in books.executions:
-        cash -= fill.quantity * fill.price * fill.side.sign + fill.commission
+        cash -= fill.quantity * fill.price * fill.side.sign + (fill.commission or 0)
         held[fill.symbol] += fill.quantity * fill.side.sign
     assert books.cash == cash
     assert books.holdings == {symbol: quantity for symbol, quantity in held.items() if quantity}

@@ -56,7 +56,7 @@ class ExecutionRow(Row):
     side: str
     quantity: Number
     price: Number
-    commission: Number
+    commission: Number | None = None
     time: Utc
     account: str
 

@@ -1,0 +1,135 @@
+"""What TWS shows of orders, put together: the open ones, those that ended today, and what was executed.
+
+An order is told of by the id that TWS gave it for good (its permId). None of this needs a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC
+from decimal import Decimal
+from typing import Any
+
+from ib_async import Fill, Trade
+
+from brokers.tws.numbers import number, price
+from portfolio.models import BrokerOrder, Execution, OrderStatus, Side
+
+ZERO = Decimal(0)
+WORKING = frozenset({"ApiPending", "PendingSubmit", "PendingCancel", "PreSubmitted", "Submitted", "ApiUpdate"})
+CANCELLED = frozenset({"Cancelled", "ApiCancelled"})
+FILLED, INACTIVE = "Filled", "Inactive"
+SOLD = frozenset({"SLD", "SELL"})
+
+
+@dataclass(frozen=True)
+class Books:
+    """The orders of the login, in the order they were asked for: an order that ends meanwhile is in a later part."""
+
+    open: tuple[Trade, ...]
+    ended: tuple[Trade, ...]
+    fills: tuple[Fill, ...]
+
+    def working(self, account_id: str) -> list[BrokerOrder]:
+        """Every order of the account that is not over."""
+        read = (self._order(trade) for trade in self.open if trade.order.account == account_id)
+        return [order for order in read if order.status.is_unresolved]
+
+    def sent_as(self, account_id: str, client_order_id: str) -> list[BrokerOrder]:
+        """The orders of the account that bear that id, at most one each; usually there is one at most."""
+        found: dict[int, Trade] = {}
+        for trade in (*self.open, *self.ended):
+            if (trade.order.account, trade.order.orderRef) == (account_id, client_order_id):
+                found[trade.order.permId] = trade
+        return [self._order(trade) for trade in found.values()]
+
+    def known_as(self, account_id: str, order_id: str) -> BrokerOrder | None:
+        """The order of that id of TWS."""
+        trade = self.trade(account_id, order_id)
+        return self._order(trade) if trade else None
+
+    def trade(self, account_id: str, order_id: str) -> Trade | None:
+        """The same as the library holds it; an order that has ended is given as that."""
+        same = [
+            trade
+            for trade in (*self.open, *self.ended)
+            if (trade.order.account, str(trade.order.permId)) == (account_id, order_id)
+        ]
+        return same[-1] if same else None
+
+    def executions(self, account_id: str) -> list[Execution]:
+        """Every fill that TWS still shows, oldest first."""
+        mine = (fill for fill in self.fills if fill.execution.acctNumber == account_id)
+        return sorted(map(_execution, mine), key=lambda row: row.executed_at)
+
+    def _order(self, trade: Trade) -> BrokerOrder:
+        order, fills = trade.order, self._fills_of(trade.order.permId)
+        quantity = number(order.totalQuantity) or ZERO
+        executed = sum((fill.quantity for fill in fills), ZERO)
+        filled, status = _progress(trade, quantity, executed)
+        paid = sum((fill.quantity * fill.price for fill in fills), ZERO)
+        costs = [fill.commission for fill in fills if fill.commission is not None]
+        is_whole = executed == filled
+        return BrokerOrder.model_validate(
+            {
+                "order_id": str(order.permId),
+                "client_order_id": order.orderRef or None,
+                "account_id": order.account,
+                "conid": trade.contract.conId,
+                "symbol": trade.contract.symbol,
+                "side": Side(order.action),
+                "quantity": quantity,
+                "order_type": order.orderType,
+                "limit_price": price(order.lmtPrice) if order.orderType == "LMT" else None,
+                "status": status,
+                "filled_quantity": filled,
+                "average_price": paid / executed if executed and is_whole else price(trade.orderStatus.avgFillPrice),
+                "commission": sum(costs, ZERO) if is_whole and len(costs) == len(fills) else None,
+                "message": None if status is not OrderStatus.UNKNOWN else f"TWS calls it {trade.orderStatus.status}",
+            }
+        )
+
+    def _fills_of(self, perm_id: int) -> list[Execution]:
+        return [_execution(fill) for fill in self.fills if fill.execution.permId == perm_id]
+
+
+def _progress(trade: Trade, quantity: Decimal, executed: Decimal) -> tuple[Decimal, OrderStatus]:
+    """Shares filled, and the order's status in the house's words."""
+    word = trade.orderStatus.status
+    told = max(number(trade.orderStatus.filled) or ZERO, number(trade.order.filledQuantity) or ZERO)
+    filled = max(told, executed)
+    if word == FILLED:
+        return filled or quantity, OrderStatus.FILLED
+    if word in WORKING:
+        if filled >= quantity > 0:
+            return filled, OrderStatus.FILLED
+        return filled, OrderStatus.PARTIAL if filled else OrderStatus.SUBMITTED
+    if word in CANCELLED:
+        return filled, OrderStatus.CANCELLED
+    if word == INACTIVE:
+        return filled, OrderStatus.REJECTED if not filled else OrderStatus.CANCELLED
+    return filled, OrderStatus.UNKNOWN
+
+
+def _execution(fill: Fill) -> Execution:
+    told, contract, report = fill.execution, fill.contract, fill.commissionReport
+    facts: dict[str, Any] = {
+        "execution_id": told.execId,
+        "order_id": str(told.permId),
+        "client_order_id": told.orderRef or None,
+        "account_id": told.acctNumber,
+        "conid": contract.conId,
+        "symbol": contract.symbol,
+        "side": Side.SELL if told.side in SOLD else Side.BUY,
+        "quantity": number(told.shares),
+        "price": number(told.price),
+        "commission": number(report.commission) if report.execId else None,
+        "executed_at": told.time.astimezone(UTC),
+    }
+    return Execution.model_validate(facts)
+
+
+def unreported(fills: Iterable[Fill]) -> bool:
+    """Whether the commission of one of them is still to come."""
+    return any(not fill.commissionReport.execId for fill in fills)

@@ -1,0 +1,215 @@
+"""The connection to TWS or IB Gateway: opened when first needed, and again after a drop, always under one client id.
+
+Some requests carry no id of their own, so that the answer to one could be taken for that to another: such questions go
+out one at a time, and where one stays without its answer the connection is given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from ib_async import IB, RequestError
+
+from brokers.errors import BrokerError, Retryable, Terminal, Unreachable
+from brokers.tws.words import (
+    CONNECTION_BACK,
+    CONNECTION_BACK_EMPTY,
+    CONNECTION_LOST,
+    ID_IN_USE,
+    refusal,
+    sentence,
+)
+
+Answer = TypeVar("Answer")
+
+OPENING_SECONDS = 6.0
+ANSWER_SECONDS = 12.0
+WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before each new attempt after a connection that stood was lost."""
+DELAYED_IF_NOT_LIVE = 3
+
+# The library reports through logging what it also raises.
+logging.getLogger("ib_async").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where TWS or IB Gateway listens, and as whom to speak to it; `account` picks one where a login has several."""
+
+    host: str = "127.0.0.1"
+    port: int = 4002
+    client_id: int = 17
+    account: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Line:
+    """The one connection of a process to `address`; every use of it must be on the same event loop."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._ib: IB | None = None
+        self._opening = asyncio.Lock()
+        self._alone: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._trouble: str | None = None
+        self._heard: dict[int, str] = {}
+        self._stood = False
+
+    async def ready(self) -> IB:
+        """The open connection.
+
+        Raises:
+            Unreachable: nobody listens there, or is logged in there, or has a connection to IB.
+            Terminal: the client id is in use, or the account is not of that login.
+        """
+        async with self._opening:
+            if self._ib is None or not self._ib.isConnected():
+                self._ib = await self._reopen()
+        if self._trouble:
+            raise Unreachable(
+                f"TWS or IB Gateway at {self.address} has lost its own connection to Interactive Brokers "
+                f"({self._trouble}); nothing was asked. Wait until it is back, and run again."
+            )
+        return self._ib
+
+    @property
+    def accounts(self) -> list[str]:
+        """The accounts of the login, or the one that was picked; once connected."""
+        all_of_them = self._ib.client.getAccounts() if self._ib else []
+        return [self.address.account] if self.address.account else all_of_them
+
+    async def ask(
+        self, what: str, question: Callable[[IB], Awaitable[Answer]], seconds: float = ANSWER_SECONDS
+    ) -> Answer:
+        """The answer to a question that can be asked again without harm; after a drop it is, once.
+
+        Raises:
+            Retryable: no answer within `seconds`.
+            Unreachable: the connection is lost and does not come back.
+            Terminal, Retryable: TWS refuses; its words are in the error.
+        """
+        try:
+            return await self._asked(what, question, seconds)
+        except ConnectionError:
+            pass
+        try:
+            return await self._asked(what, question, seconds)
+        except ConnectionError as error:
+            raise self.lost(what) from error
+
+    async def ask_alone(self, what: str, question: Callable[[IB], Awaitable[Answer]]) -> Answer:
+        """As `ask`, for a question whose answer carries no id; `what` names its kind."""
+        async with self._alone[what]:
+            try:
+                return await self.ask(what, question)
+            except Retryable:
+                # Its answer may still come, and would be taken for the next one's.
+                await self.close()
+                raise
+
+    async def now(self) -> datetime:
+        """The time in UTC, by the clock of TWS."""
+        return await self.ask_alone("the time", lambda ib: ib.reqCurrentTimeAsync())
+
+    def lost(self, what: str) -> Unreachable:
+        """The error for a connection that broke over `what`."""
+        return Unreachable(f"{what}: the connection to TWS or IB Gateway at {self.address} broke, and nobody answers.")
+
+    async def close(self) -> None:
+        """Let go of the connection; the next question opens another."""
+        if self._ib:
+            self._ib.disconnect()
+            await asyncio.sleep(0)  # lets the socket close, or its id would still be in use
+        self._ib = None
+
+    async def _asked(self, what: str, question: Callable[[IB], Awaitable[Answer]], seconds: float) -> Answer:
+        ib = await self.ready()
+        try:
+            return await asyncio.wait_for(question(ib), seconds)
+        except TimeoutError:
+            raise Retryable(
+                f"{what}: no answer from TWS or IB Gateway at {self.address} within {seconds:g} s; nothing was changed."
+            ) from None
+        except RequestError as error:
+            raise refusal(what, error.code, error.message) from error
+
+    async def _reopen(self) -> IB:
+        """A new connection; one that stood before is worth some patience, as when IB restarts its servers."""
+        for wait in WAITS if self._stood else ():
+            try:
+                return await self._open()
+            except Unreachable:
+                await asyncio.sleep(wait)
+        return await self._open()
+
+    async def _open(self) -> IB:
+        ib = IB()
+        ib.RaiseRequestErrors = True
+        self._trouble, self._heard = None, {}
+        ib.errorEvent += self._hear
+        where = self.address
+        try:
+            await ib.connectAsync(
+                where.host,
+                where.port,
+                where.client_id,
+                timeout=OPENING_SECONDS,
+                account=where.account or "",
+                raiseSyncErrors=True,
+            )
+        except (OSError, TimeoutError, RequestError) as error:
+            raise self._why_not_open(error) from error
+        known = ib.client.getAccounts()
+        if where.account and where.account not in known:
+            ib.disconnect()
+            raise Terminal(
+                f"{where.account} is not among the accounts of the login at {where} ({', '.join(known)}); "
+                "nothing was asked. Give one of them as --account.",
+                code=321,
+            )
+        ib.reqMarketDataType(DELAYED_IF_NOT_LIVE)
+        self._stood = True
+        return ib
+
+    def _why_not_open(self, error: Exception) -> BrokerError:
+        where = self.address
+        if ID_IN_USE in self._heard:
+            return Terminal(
+                f"Client id {where.client_id} is in use at {where}; nothing was asked. "
+                "Close the other program, or give another --client-id.",
+                code=ID_IN_USE,
+            )
+        if isinstance(error, ConnectionRefusedError):
+            return Unreachable(
+                f"Nobody listens at {where}; nothing was asked. Start IB Gateway or TWS, and allow socket clients "
+                "on that port in its API settings (4002 and 7497 are the usual ports for paper trading)."
+            )
+        if isinstance(error, TimeoutError) or "Peer closed" in str(error):
+            return Unreachable(
+                f"Gateway is not logged in: what listens at {where} took the connection and did not answer; "
+                "nothing was asked. Log in there, and confirm on the phone if it asks for that."
+            )
+        if isinstance(error, OSError) and error.strerror:
+            return Unreachable(f"{where} cannot be reached ({error.strerror}); nothing was asked. Look at --host.")
+        return Unreachable(
+            f"TWS or IB Gateway at {where} left questions open at the start ({error}); nothing more was asked. "
+            "Restart it if it stays so."
+        )
+
+    def _hear(self, _request: int, code: int, text: str, _contract: object) -> None:
+        self._heard[code] = text
+        if code in CONNECTION_LOST:
+            self._trouble = sentence(code, text)
+        elif code in (CONNECTION_BACK, CONNECTION_BACK_EMPTY):
+            self._trouble = None
+            if code == CONNECTION_BACK_EMPTY and self._ib:
+                # What was subscribed to is gone; a new connection subscribes anew.
+                self._ib.disconnect()
