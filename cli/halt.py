@@ -13,9 +13,22 @@ from rich.text import Text
 
 from cli.exit_codes import ExitCode
 from cli.journal import journal_of, now, plain
-from cli.options import AsOfOption, ConfigOption, HomeOption, PricesOption, complain, exit_with, home_or_exit
+from cli.options import (
+    AccountOption,
+    AsOfOption,
+    BrokerOption,
+    ClientIdOption,
+    ConfigOption,
+    HomeOption,
+    HostOption,
+    PricesOption,
+    TwsPortOption,
+    UrlOption,
+    complain,
+    exit_with,
+    home_or_exit,
+)
 from cli.problems import print_problems
-from cli.run import UrlOption
 from cli.run_command import RunCommand
 from config.problems import ConfigError
 
@@ -89,6 +102,11 @@ def emergency_stop(
     prices: PricesOption = None,
     as_of: AsOfOption = None,
     mcp_url: UrlOption = None,
+    broker: BrokerOption = None,
+    host: HostOption = None,
+    port: TwsPortOption = None,
+    client_id: ClientIdOption = None,
+    account: AccountOption = None,
 ) -> None:
     """Halt, and cancel every open order of ours; what could not be cancelled is reported, with exit code 7.
 
@@ -97,7 +115,17 @@ def emergency_stop(
     place = _home_to_halt(home)
     halted = _halted(place, plain(why))
     state = f"Trading is {'halted' if halted else 'NOT halted'}, and open orders may still work: {LOOK}."
-    command = RunCommand.written(config=config, prices=prices, as_of=as_of, mcp_url=mcp_url)
+    command = RunCommand.written(
+        config=config,
+        prices=prices,
+        as_of=as_of,
+        mcp_url=mcp_url,
+        broker=broker,
+        tws_host=host,
+        tws_port=port,
+        tws_client_id=client_id,
+        tws_account=account,
+    )
     try:
         settings = command.settings_for_cancelling(place)
     except ConfigError as error:

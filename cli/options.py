@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -44,6 +45,37 @@ AsOfOption = Annotated[
         help="Let the simulated market be at that day, shortly before the bell.",
         show_default=False,
     ),
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mcp-url",
+        help="MCP server to use: http://…/mcp, or stdio:COMMAND (default: an embedded simulated broker).",
+        show_default=False,
+    ),
+]
+
+
+class BrokerName(StrEnum):
+    SIMULATED = "simulated"
+    TWS = "tws"
+
+
+BrokerOption = Annotated[
+    BrokerName | None,
+    typer.Option("--broker", help="simulated, or tws: TWS or IB Gateway on this network.", show_default=False),
+]
+HostOption = Annotated[str | None, typer.Option("--host", help="Where TWS or IB Gateway runs.", show_default=False)]
+TwsPortOption = Annotated[
+    str | None,
+    typer.Option("--port", help="Its API port: 4002 or 7497 for paper, 4001 or 7496 live.", show_default=False),
+]
+ClientIdOption = Annotated[
+    str | None,
+    typer.Option("--client-id", help="The number we are known by there; always the same.", show_default=False),
+]
+AccountOption = Annotated[
+    str | None, typer.Option("--account", help="Which account, where a login has several.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one RunRecord on stdout, and nothing else there.")]
 

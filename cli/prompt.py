@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.exit_codes import ExitCode
-from cli.options import AsOfOption, ConfigOption, HomeOption, PricesOption, exit_with, sole_use
+from cli.options import (
+    AccountOption,
+    AsOfOption,
+    BrokerOption,
+    ClientIdOption,
+    ConfigOption,
+    HomeOption,
+    HostOption,
+    PricesOption,
+    TwsPortOption,
+    UrlOption,
+    exit_with,
+    sole_use,
+)
 from cli.run_command import RunCommand
 
 if TYPE_CHECKING:
@@ -33,9 +46,12 @@ def think(
     config: ConfigOption = None,
     prices: PricesOption = None,
     as_of: AsOfOption = None,
-    mcp_url: Annotated[
-        str | None, typer.Option("--mcp-url", help="MCP server to read from.", show_default=False)
-    ] = None,
+    mcp_url: UrlOption = None,
+    broker: BrokerOption = None,
+    host: HostOption = None,
+    port: TwsPortOption = None,
+    client_id: ClientIdOption = None,
+    account: AccountOption = None,
     strategy: Annotated[str | None, typer.Option("--strategy", help="A shipped strategy.", show_default=False)] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="The body of the request, as it would be sent.")] = False,
@@ -44,7 +60,18 @@ def think(
 
     Example: smart-agent prompt think --as-of 2026-06-15
     """
-    command = RunCommand.written(config=config, prices=prices, as_of=as_of, strategy=strategy, mcp_url=mcp_url)
+    command = RunCommand.written(
+        config=config,
+        prices=prices,
+        as_of=as_of,
+        strategy=strategy,
+        mcp_url=mcp_url,
+        broker=broker,
+        tws_host=host,
+        tws_port=port,
+        tws_client_id=client_id,
+        tws_account=account,
+    )
     place, settings = command.load_or_exit(home)
     from brokers.errors import BrokerError  # noqa: PLC0415
     from brokers.simulated import MarketError  # noqa: PLC0415

@@ -11,11 +11,17 @@ import typer
 from cli.exit_codes import ExitCode
 from cli.log import log_to
 from cli.options import (
+    AccountOption,
     AsOfOption,
+    BrokerOption,
+    ClientIdOption,
     ConfigOption,
     HomeOption,
+    HostOption,
     JsonOption,
     PricesOption,
+    TwsPortOption,
+    UrlOption,
     exit_with,
     sole_use,
 )
@@ -31,14 +37,6 @@ LiveOption = Annotated[bool, typer.Option("--live-trading", help="Trade on a liv
 RiskOption = Annotated[
     float | None,
     typer.Option("--risk-threshold", help="Most one discretionary order may be worth, in USD.", show_default=False),
-]
-UrlOption = Annotated[
-    str | None,
-    typer.Option(
-        "--mcp-url",
-        help="MCP server to use: http://…/mcp, or stdio:COMMAND (default: an embedded simulated broker).",
-        show_default=False,
-    ),
 ]
 StrategyOption = Annotated[
     str | None,
@@ -56,6 +54,11 @@ def run(
     live_trading: LiveOption = False,
     risk_threshold: RiskOption = None,
     mcp_url: UrlOption = None,
+    broker: BrokerOption = None,
+    host: HostOption = None,
+    port: TwsPortOption = None,
+    client_id: ClientIdOption = None,
+    account: AccountOption = None,
     strategy: StrategyOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -74,6 +77,11 @@ def run(
         strategy=strategy,
         risk_threshold=None if risk_threshold is None else str(risk_threshold),
         mcp_url=mcp_url,
+        broker=broker,
+        tws_host=host,
+        tws_port=port,
+        tws_client_id=client_id,
+        tws_account=account,
         trading="live" if live_trading else "paper" if paper_trading else None,
     )
     place, settings = command.load_or_exit(home)

@@ -14,6 +14,7 @@ import typer
 from cli.exit_codes import ExitCode
 from cli.options import day_of, exit_with, load_or_exit
 from config.problems import ConfigError
+from config.where import WHERE
 
 if TYPE_CHECKING:
     from config.home import Home
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunCommand:
-    """The options of `smart-agent run` as text; None where one was not given. `trading` is "paper" or "live"."""
+    """The options of `smart-agent run` as text; None where one was not given. `trading` is "paper" or "live".
+
+    The names of those that say where the broker is are the settings' own.
+    """
 
     config: str | None = None
     prices: str | None = None
@@ -30,6 +34,11 @@ class RunCommand:
     strategy: str | None = None
     risk_threshold: str | None = None
     mcp_url: str | None = None
+    broker: str | None = None
+    tws_host: str | None = None
+    tws_port: str | None = None
+    tws_client_id: str | None = None
+    tws_account: str | None = None
     trading: str | None = None
 
     @classmethod
@@ -45,6 +54,11 @@ class RunCommand:
             **others,
         )
 
+    @property
+    def where(self) -> dict[str, Any]:
+        """The settings that say where the broker is, as far as they were given."""
+        return {key: value for key in WHERE if (value := getattr(self, key)) is not None}
+
     def as_facts(self) -> dict[str, str | None]:
         return asdict(self)
 
@@ -53,8 +67,9 @@ class RunCommand:
 
         Whatever cannot be started is told on stderr, and the process ends with exit code 2.
         """
-        overrides: dict[str, Any] = {"risk_threshold": self.risk_threshold, "mcp_url": self.mcp_url}
-        overrides = {key: value for key, value in overrides.items() if value is not None}
+        overrides = self.where
+        if self.risk_threshold is not None:
+            overrides["risk_threshold"] = self.risk_threshold
         if self.trading:
             overrides["paper_trading"] = self.trading == "paper"
         if self.trading == "live" and sys.stdin.isatty():
@@ -73,11 +88,10 @@ class RunCommand:
         from config.load import load_address, load_settings  # noqa: PLC0415  (the settings library is heavy)
 
         file = place.find_config(Path(self.config) if self.config else None)
-        overrides = {"mcp_url": self.mcp_url}
         try:
-            settings = load_settings(file=file, environ=os.environ, overrides=overrides)
+            settings = load_settings(file=file, environ=os.environ, overrides=self.where)
         except ConfigError:
-            address = load_address(file=file, environ=os.environ, overrides=overrides)
+            address = load_address(file=file, environ=os.environ, overrides=self.where)
             if address is None:
                 raise
             settings = address
@@ -86,11 +100,12 @@ class RunCommand:
     def _refuse_contradictions(self, settings: Settings) -> None:
         from portfolio.limits.standing import why_not_started  # noqa: PLC0415  (costs more than the help page)
 
-        if settings.mcp_url and (self.prices or self.as_of):
+        other = "the server at mcp_url" if settings.mcp_url else f"broker {settings.broker}"
+        if (settings.mcp_url or settings.broker != "simulated") and (self.prices or self.as_of):
             exit_with(
                 ExitCode.BAD_USAGE,
-                "--prices and --as-of move the embedded simulated broker, and the server at mcp_url keeps its own "
-                "time; nothing was started. Give them to `smart-agent server` instead, or leave out mcp_url.",
+                f"--prices and --as-of move the embedded simulated broker, and {other} keeps its own time; "
+                "nothing was started. Leave them out, or take the simulated broker.",
             )
         if why := why_not_started(settings):
             exit_with(ExitCode.BAD_USAGE, why)

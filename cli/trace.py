@@ -75,7 +75,8 @@ class Trace:
         self._busy("Starting")
 
     def headline(self, run_id: str, settings: Settings) -> None:
-        broker = settings.mcp_url or "simulated broker"
+        gateway = f"TWS or IB Gateway at {settings.tws_host}:{settings.tws_port}"
+        broker = settings.mcp_url or (gateway if settings.broker == "tws" else "simulated broker")
         mode = "paper trading" if settings.paper_trading else "LIVE TRADING"
         line = Text.assemble(("Smart Trading Agent", "bold"), f"  {mode} · {settings.strategy} strategy · {broker}")
         self._console.print(line, Text(f"run {run_id}", style="dim"), sep="\n")

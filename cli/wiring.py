@@ -9,14 +9,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from pathlib import Path
+from datetime import datetime
 
 from filelock import FileLock, Timeout
 from mcp.server.fastmcp import FastMCP
 
 from brokers.errors import BrokerError
-from brokers.simulated import SimulatedBroker, open_simulated
+from cli.brokers import Market, broker_of
 from cli.run_command import RunCommand
 from config.home import Home, account_lock
 from config.settings import Settings
@@ -33,26 +32,6 @@ from tools.client import LIMIT_SECONDS, NoTools, Tools, open_toolbox
 from tools.desk import OrderDesk
 from tools.server import build_server
 from tools.wire.foreign_text import one_line
-
-
-@dataclass(frozen=True)
-class Market:
-    """Which market the embedded simulated broker trades on; all None: synthetic prices, today."""
-
-    prices: Path | None = None
-    as_of: date | None = None
-
-    @classmethod
-    def of(cls, command: RunCommand) -> Market:
-        """The one a run's command names."""
-        return cls(
-            Path(command.prices) if command.prices else None,
-            date.fromisoformat(command.as_of) if command.as_of else None,
-        )
-
-
-def simulated_broker(home: Home, market: Market, required: tuple[str, ...] = ()) -> SimulatedBroker:
-    return open_simulated(home.simulated, prices=market.prices, as_of=market.as_of, required=required)
 
 
 @dataclass(frozen=True)
@@ -84,7 +63,7 @@ class Start:
 
 @asynccontextmanager
 async def open_context(settings: Settings, home: Home, start: Start) -> AsyncIterator[Context]:
-    """The handles of a run over the server the settings name, or over the embedded simulated broker.
+    """The handles of a run over the MCP server the settings name, or over one in this process.
 
     Raises:
         brokers.simulated.MarketError: nothing can be traded on that day, or with that price file.
@@ -92,7 +71,7 @@ async def open_context(settings: Settings, home: Home, start: Start) -> AsyncIte
     async with AsyncExitStack() as stack:
         server: FastMCP[object] | str = settings.mcp_url or ""
         if not settings.mcp_url:
-            broker = simulated_broker(home, Market.of(start.command), required=settings.symbols)
+            broker = broker_of(settings, home, Market.of(start.command), required=settings.symbols)
             stack.push_async_callback(broker.close)
             server = build_server(broker)
         yield await stack.enter_async_context(context_over(server, settings, home, start))
@@ -127,6 +106,8 @@ async def context_over(
     server: FastMCP[object] | str, settings: Settings, home: Home, start: Start
 ) -> AsyncIterator[Context]:
     timing = start.timing
+    # The simulated broker in this process is nobody else's, and dies with it.
+    is_alone = not isinstance(server, str) and settings.broker == "simulated"
     async with AsyncExitStack() as stack:
         journal = Journal(start.journal or home.database)
         stack.callback(journal.close)
@@ -140,8 +121,8 @@ async def context_over(
             reflections=home.reflections,
             clock=timing.clock,
             pause=timing.pause,
-            alone=not isinstance(server, str),
-            claim=_Claims(stack).claim if isinstance(server, str) else _is_alone,
+            alone=is_alone,
+            claim=_is_alone if is_alone else _Claims(stack).claim,
             stopping=start.stop.is_set,
             command=start.command.as_facts(),
             mind=mind,

@@ -59,6 +59,11 @@ class Home:
         """What the simulated broker remembers between runs."""
         return self.root / "simulated"
 
+    @property
+    def history(self) -> Path:
+        """Past prices that were fetched, so that they need not be fetched again."""
+        return self.root / "history"
+
     def log_file(self, name: str) -> Path:
         """Where the setting `log_file` points; its folder need not exist yet."""
         return self.root / name

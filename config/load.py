@@ -23,6 +23,7 @@ from config.problems import HIDDEN, ConfigError, Problem, nearest, printable, sh
 from config.rules import TradingRule, conflicts, readable_rule
 from config.settings import Settings
 from config.strategy import CUSTOM_STRATEGY, shipped_rules, strategy_names
+from config.where import WHERE
 
 __all__ = [
     "ConfigError",
@@ -101,16 +102,16 @@ def load(
 
 
 def load_address(*, file: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings | None:
-    """The defaults with the `mcp_url` that the sources name, whatever else is wrong with them; None if none does."""
+    """The defaults with the broker that the sources name, whatever else is wrong with them; None if none does."""
     layers = Layers()
     with suppress(ConfigError):
         if file is not None:
             add_file(layers, file)
     add_environment(layers, environ)
     add_overrides(layers, overrides)
-    address = layers.values.get("mcp_url")
+    named = {key: value for key, value in layers.values.items() if key in WHERE and value is not None}
     with suppress(ValidationError):
-        return Settings(mcp_url=address) if address else None
+        return Settings(**named) if "mcp_url" in named or "broker" in named else None
     return None
 
 
@@ -155,11 +156,18 @@ def option_of(key: str, value: Any) -> str:
     if key == "paper_trading":
         return "--paper-trading" if value else "--live-trading"
     names = {"enable_continuous_loop": "--continuous", "loop_interval_hours": "--interval"}
-    return names.get(key, "--" + key.replace("_", "-"))
+    return names.get(key, "--" + key.removeprefix("tws_").replace("_", "-"))
 
 
 def add(layers: Layers, values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
-    """Lay `values` over what is there; strategy and rules are one choice, so either replaces both."""
+    """Lay `values` over what is there; strategy and rules are one choice, so either replaces both.
+
+    So are `mcp_url` and `broker`: who names one door to a broker does not mean another that was named before.
+    """
+    if values.get("broker") and "mcp_url" not in values:
+        layers.put("mcp_url", None, sources["broker"])
+    elif values.get("mcp_url") and "broker" not in values:
+        layers.put("broker", Settings.model_fields["broker"].default, sources["mcp_url"])
     for key, value in values.items():
         if key not in Settings.model_fields:
             layers.problems.append(unknown_key((key,), value, sources[key], Settings.model_fields))

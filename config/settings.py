@@ -32,6 +32,8 @@ from config.strategy import DEFAULT_STRATEGY, shipped_rules
 __all__ = ["Settings", "TradingRule"]
 
 LIVE_ACCOUNT = re.compile(r"[A-CE-Z][A-Z]{0,3}\d{4,12}")
+ACCOUNT = re.compile(r"[A-Z]{1,4}\d{4,12}")
+HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]{0,252}")
 STDIO = "stdio:"
 NOT_IN_A_PATH = re.compile(r'[\\:*?"<>|]')
 
@@ -93,6 +95,18 @@ def checked_live_account(account: str) -> str:
             'Write the account id as IB shows it, such as "U1234567", or null',
         )
     return account
+
+
+def checked_account(account: str) -> str:
+    if not ACCOUNT.fullmatch(account):
+        raise wrong("this is not the id of an account", 'Write it as IB shows it, such as "DU1234567", or null')
+    return account
+
+
+def checked_host(name: str) -> str:
+    if not HOST.fullmatch(name):
+        raise wrong("this is not the name or address of a computer", 'Write a name such as "127.0.0.1"')
+    return name
 
 
 def checked_approval(wanted: str) -> str:
@@ -157,6 +171,11 @@ class Settings(BaseSettings):
     )
     strategy: str = DEFAULT_STRATEGY
     mcp_url: Annotated[str, AfterValidator(checked_url)] | None = None
+    broker: Literal["simulated", "tws"] = "simulated"
+    tws_host: Annotated[str, AfterValidator(checked_host)] = "127.0.0.1"
+    tws_port: Annotated[int, NotTruth, Field(ge=1, le=65_535)] = 4002
+    tws_client_id: Annotated[int, NotTruth, Field(ge=1, le=999_999)] = 17
+    tws_account: Annotated[str, AfterValidator(checked_account)] | None = None
     max_positions: Count = 50
     loop_interval_hours: Annotated[Hours, Field(ge=0.1)] = 24.0
     enable_continuous_loop: Flag = False
@@ -193,6 +212,7 @@ class Settings(BaseSettings):
     max_orders_per_day: Count = 20
     reversal_cooldown_hours: Annotated[Hours, Field(ge=0)] = 24.0
     max_quote_age_seconds: Annotated[Seconds, Field(le=86_400)] = 900
+    allow_delayed_data: Flag = False
     max_spread: Share = 1.0
     price_collar: Share = 1.0
     price_policy: Literal["marketable", "mid", "passive"] = "marketable"
@@ -213,6 +233,17 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
+
+    @field_validator("broker")
+    @classmethod
+    def is_one_door(cls, broker: str, info: ValidationInfo) -> str:
+        if broker != "simulated" and info.data.get("mcp_url"):
+            raise wrong(
+                f"mcp_url names a server already, and broker {broker} would be another",
+                "Leave out one of them",
+                against="mcp_url",
+            )
+        return broker
 
     @field_validator("max_trade_value")
     @classmethod

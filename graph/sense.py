@@ -28,6 +28,7 @@ from tools.account import AccountReader
 MOST_GAP = Decimal(2)
 # A position is marked now and then, a quote is of this moment; a tenth apart they speak of different things.
 MOST_MARK_GAP = Decimal(10)
+MOST_REASONS = 2
 
 
 async def sense(state: State, runtime: Runtime[Context]) -> State:
@@ -204,13 +205,21 @@ def _everything_quoted(
     symbols: list[str], contracts: dict[str, Contract], quotes: dict[str, Quote], session: Session, settings: Settings
 ) -> DataCheck:
     """A symbol without a quote costs that symbol; where none at all has one of now, there is no market to act on."""
-    missing = [symbol for symbol in symbols if symbol not in quotes]
+    missing = [symbol for symbol in symbols if symbol not in quotes or quotes[symbol].note]
+    notes = dict.fromkeys(quote.note for quote in quotes.values() if quote.note)
+    reasons = "".join(f"; {note}" for note in [*notes][:MOST_REASONS])
     oldest = session.now - timedelta(seconds=settings.max_quote_age_seconds)
-    if session.is_open and not any(quote.as_of and quote.as_of >= oldest for quote in quotes.values()):
+    if session.is_open and not any(
+        quote.as_of and quote.as_of + quote.age_by_nature >= oldest for quote in quotes.values()
+    ):
         why = (
             f"none of {len(symbols)} symbols has a quote of the last {settings.max_quote_age_seconds} s "
-            f"({len(symbols) - len(contracts)} have no contract of exactly that name, {len(missing)} no quote)"
+            f"({len(symbols) - len(contracts)} have no contract of exactly that name, {len(missing)} no quote){reasons}"
         )
         return DataCheck(name="quotes", passed=False, required=True, why=why)
-    why = f"no quote for {', '.join(missing)}: not traded" if missing else f"{len(symbols)} of {len(symbols)} symbols"
+    why = (
+        f"no quote for {', '.join(missing)}: not traded{reasons}"
+        if missing
+        else f"{len(symbols)} of {len(symbols)} symbols"
+    )
     return DataCheck(name="quotes", passed=not missing, required=False, why=why)

@@ -8,7 +8,7 @@ never zero, never guessed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Self, TypeVar
@@ -22,6 +22,7 @@ LEAST, MOST = Decimal("1e-40"), Decimal("1e15")
 MOST_CLAIMED = Decimal("1e48")
 """Three of the largest numbers written one after the other, as a broker's preview may come."""
 YEARS = range(1970, 9000)
+DELAY = timedelta(minutes=20)
 STRUCK = "~~"
 """Stands on both sides of words of a model that nothing bears out."""
 
@@ -208,6 +209,11 @@ class Quote(Fact):
     as_of: Utc | None = None
     feed: Feed | None = None
     note: str | None = None
+
+    @property
+    def age_by_nature(self) -> timedelta:
+        """How much older than the market its prices are without any fault; exchanges delay by up to that."""
+        return DELAY if self.feed in (Feed.DELAYED, Feed.DELAYED_FROZEN) else timedelta(0)
 
     @property
     def mid(self) -> Decimal | None:

@@ -346,8 +346,8 @@ def _by_conid(quotes: Iterable[Quote]) -> dict[int, Quote]:
 
 
 def _priced(rows: Iterable[SnapshotRow]) -> list[Quote]:
-    """The quotes of rows with a price; a server answers with an empty row where there is none."""
-    return [read_quote(row) for row in rows if (row.last_price, row.bid, row.ask) != (None, None, None)]
+    """The quotes of rows with a price, or with why there is none; a server may answer with an empty row instead."""
+    return [read_quote(row) for row in rows if row.note or (row.last_price, row.bid, row.ask) != (None, None, None)]
 
 
 def _may_be_open(row: OrderRow, account_id: str) -> bool:

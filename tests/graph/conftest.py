@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from brokers.protocol import Broker
-from cli.wiring import Market, Start, Timing, run_over, simulated_broker
+from cli.brokers import Market, simulated_broker
+from cli.wiring import Start, Timing, run_over
 from config.home import Home
 from config.load import load_settings
 from config.settings import Settings

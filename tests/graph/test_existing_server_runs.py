@@ -13,9 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from brokers.errors import Terminal
+from cli.brokers import Market, simulated_broker
 from cli.exit_codes import ExitCode, exit_code
 from cli.main import app
-from cli.wiring import Market, Start, Timing, run_over, simulated_broker
+from cli.wiring import Start, Timing, run_over
 from config.home import Home
 from config.settings import Settings
 from graph.emergency import Cancelled, cancel_open_orders

@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
+from cli.brokers import Market, simulated_broker
 from cli.exit_codes import ExitCode, exit_code
-from cli.wiring import Market, Start, run_over, simulated_broker
+from cli.wiring import Start, run_over
 from config.home import Home
 from config.load import load_settings
 from config.settings import Settings

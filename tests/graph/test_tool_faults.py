@@ -11,8 +11,9 @@ from decimal import Decimal
 import pytest
 
 from brokers.protocol import Broker, OrderRequest
+from cli.brokers import Market, simulated_broker
 from cli.exit_codes import ExitCode, exit_code
-from cli.wiring import Market, Start, Timing, run_over, simulated_broker
+from cli.wiring import Start, Timing, run_over
 from config.home import Home
 from graph.journal import JournalledOrder
 from graph.record import Outcome, RunRecord

@@ -27,9 +27,10 @@ from sqlalchemy import Engine, Insert, event
 from sqlalchemy.pool import Pool
 
 from brokers.protocol import Broker, OrderRequest
+from cli.brokers import Market, simulated_broker
 from cli.exit_codes import exit_code
 from cli.options import sole_use
-from cli.wiring import Market, Start, Timing, run_over, simulated_broker
+from cli.wiring import Start, Timing, run_over
 from config.home import Home
 from config.load import load_settings
 from portfolio.models import BrokerOrder

@@ -29,7 +29,8 @@ from mcp.types import ToolAnnotations
 from brokers.errors import Terminal
 from brokers.protocol import Broker, OrderRequest
 from brokers.simulated import SimulatedBroker
-from cli.wiring import Market, Start, run_over, simulated_broker
+from cli.brokers import Market, simulated_broker
+from cli.wiring import Start, run_over
 from config.home import Home
 from config.settings import Settings
 from config.strategy import DEFAULT_STRATEGY, shipped_rules

@@ -23,6 +23,7 @@ from portfolio.models import (
     Contract,
     Execution,
     Fact,
+    Feed,
     OrderStatus,
     Position,
     ProfitAndLoss,
@@ -51,6 +52,7 @@ LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(1, 10**9),
     bool: st.booleans(),
     Side: st.sampled_from(Side),
+    Feed: st.sampled_from(Feed),
     OrderStatus: st.sampled_from(OrderStatus),
     type(None): st.none(),
 }

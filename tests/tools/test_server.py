@@ -51,7 +51,7 @@ LEDGER = {"cashbalance", "settledcash", "currency", "exchangerate", "stockmarket
 CONTRACT = {"conid", "symbol", "exchange", "sec_type", "currency", "name", "min_tick"}
 SNAPSHOT = {
     "conid", "symbol", "last_price", "bid", "ask", "bid_size", "ask_size", "volume", "change", "change_percent",
-    "high", "low", "open", "close", "as_of",
+    "high", "low", "open", "close", "as_of", "feed", "note",
 }  # fmt: skip
 ORDER = {
     "orderId", "conid", "symbol", "side", "orderType", "quantity", "price", "auxPrice", "status", "filled",

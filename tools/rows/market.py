@@ -21,7 +21,11 @@ class FoundContract(Row):
 
 
 class SnapshotRow(Row):
-    """Prices per share; `close` is the previous session's, `change` is against it; `as_of` from our server only."""
+    """Prices per share; `close` is the previous session's, `change` is against it.
+
+    From our server only: `as_of`; `feed`, one of live, frozen, delayed and delayed_frozen; and `note`, which says why
+    there are no prices.
+    """
 
     conid: int
     symbol: str | None = None
@@ -38,6 +42,8 @@ class SnapshotRow(Row):
     open: Number | None = None
     close: Number | None = None
     as_of: Utc | None = None
+    feed: str | None = None
+    note: str | None = None
 
 
 class MarketSnapshot(Row):

@@ -21,7 +21,7 @@ MOST_OF_A_NAME = 64
 MOST_OF_A_REMARK = 300
 MOST_OF_A_SENTENCE = 400
 
-REMARKS = frozenset({"desc", "message", "name", "warn", "error", "msg", "encrypt_message"})
+REMARKS = frozenset({"desc", "message", "name", "warn", "error", "msg", "encrypt_message", "note"})
 
 
 def readable(row: AnyRow) -> AnyRow:
