@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from config.home import Home
+
+# A shell starts its background jobs deaf to these, the programs that they start inherit that, and the tests may be one.
+for number, heard in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, heard)
 
 REAL_PRICES = Path(__file__).parents[2] / "shared" / "data" / "prices-to-2020.csv.gz"
 

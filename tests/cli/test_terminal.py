@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sqlite3
 import sys
 from contextlib import closing
@@ -21,11 +20,6 @@ SMART_AGENT = Path(sys.executable).with_name("smart-agent")
 SHOW_CURSOR = "\x1b[?25h"
 
 
-def hear_ctrl_c() -> None:
-    """A shell starts its background jobs deaf to Ctrl-C, and the tests may be one."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def at_terminal(home: Home, *arguments: str, **variables: str) -> tuple[Any, io.StringIO]:
     """The run in a terminal of 100 columns, and all it has shown."""
     environment = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME")}
@@ -38,7 +32,6 @@ def at_terminal(home: Home, *arguments: str, **variables: str) -> tuple[Any, io.
         dimensions=(50, 100),
         encoding="utf-8",
         timeout=60,
-        preexec_fn=hear_ctrl_c,
     )
     child.logfile_read = shown
     return child, shown
