@@ -111,7 +111,7 @@ async def context_over(
     async with AsyncExitStack() as stack:
         journal = Journal(start.journal or home.database)
         stack.callback(journal.close)
-        read, order = await _tools(stack, server, timing.limit_seconds)
+        read, order = await _tools(stack, server, settings, timing.limit_seconds)
         mind = await _mind(stack, settings)
         yield Context(
             settings=settings,
@@ -171,10 +171,19 @@ class _Claims:
         self._mine.add(account_id)
 
 
-async def _tools(stack: AsyncExitStack, server: FastMCP[object] | str, limit_seconds: float) -> tuple[Tools, Tools]:
+async def _tools(
+    stack: AsyncExitStack, server: FastMCP[object] | str, settings: Settings, limit_seconds: float
+) -> tuple[Tools, Tools]:
     """The reading and the ordering tools; where no server answers the run begins all the same, and sense says so."""
     try:
-        toolbox = await stack.enter_async_context(open_toolbox(server, limit_seconds=limit_seconds))
+        toolbox = await stack.enter_async_context(
+            open_toolbox(
+                server,
+                limit_seconds=limit_seconds,
+                most_at_once=settings.mcp_max_concurrency,
+                names=settings.mcp_tool_names,
+            )
+        )
     except BrokerError as error:
         return NoTools(error), NoTools(error)
     return toolbox.read, toolbox.order

@@ -171,6 +171,9 @@ class Settings(BaseSettings):
     )
     strategy: str = DEFAULT_STRATEGY
     mcp_url: Annotated[str, AfterValidator(checked_url)] | None = None
+    mcp_tool_names: dict[str, str] = Field(default_factory=dict)
+    mcp_max_concurrency: Annotated[int, NotTruth, Field(ge=1, le=64)] = 8
+    max_sense_seconds: Annotated[Seconds, Field(le=3600)] = 120
     broker: Literal["simulated", "tws"] = "simulated"
     tws_host: Annotated[str, AfterValidator(checked_host)] = "127.0.0.1"
     tws_port: Annotated[int, NotTruth, Field(ge=1, le=65_535)] = 4002

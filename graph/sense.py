@@ -7,13 +7,14 @@ fact the whole run stands on, missing or contradictory, makes the data unfit and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from langgraph.runtime import Runtime
 
-from brokers.errors import Terminal
+from brokers.errors import Retryable, Terminal
 from config.settings import Settings
 from graph.events import Progress
 from graph.journal import JournalledOrder, trading_day
@@ -33,6 +34,7 @@ MOST_REASONS = 2
 
 async def sense(state: State, runtime: Runtime[Context]) -> State:
     context = runtime.context
+    _refuse_half_a_server(context.reader)
     account = await the_account(context.reader)
     context.claim(account.account_id)
     runtime.stream_writer(Progress("settling earlier orders"))
@@ -45,9 +47,17 @@ async def sense(state: State, runtime: Runtime[Context]) -> State:
     return sensed if day.halted is None else {**sensed, "halted": day.halted}
 
 
+def _refuse_half_a_server(reader: AccountReader) -> None:
+    if reader.missing:
+        raise Terminal(
+            f"The MCP server lacks {', '.join(reader.missing)}; nothing was traded. If it has such tools under other "
+            "names, say so in mcp_tool_names."
+        )
+
+
 async def observe(account: Account, context: Context) -> PortfolioSnapshot:
     """The account and its market now, held against what the journal knows, and the day's value kept there."""
-    snapshot = await read_snapshot(account, context.reader, context.settings)
+    snapshot = await _in_time(read_snapshot(account, context.reader, context.settings), context.settings)
     orders = context.journal.orders
     snapshot = _clock_checked(snapshot, orders.last_sent_at(account.account_id))
     today = trading_day(snapshot.as_of)
@@ -56,6 +66,16 @@ async def observe(account: Account, context: Context) -> PortfolioSnapshot:
     if snapshot.fit_to_trade:
         context.journal.runs.see_day(account.account_id, today, snapshot.summary.net_liquidation)
     return snapshot
+
+
+async def _in_time(reading: Awaitable[PortfolioSnapshot], settings: Settings) -> PortfolioSnapshot:
+    try:
+        return await asyncio.wait_for(reading, settings.max_sense_seconds)
+    except TimeoutError:
+        raise Retryable(
+            f"The account and its market could not be read within {settings.max_sense_seconds} s (max_sense_seconds); "
+            "nothing was traded. Run again, and look why the server is slow if it stays so."
+        ) from None
 
 
 def _fills_are_shown(snapshot: PortfolioSnapshot, filled: Iterable[JournalledOrder]) -> DataCheck:
@@ -103,18 +123,16 @@ async def read_snapshot(account: Account, reader: AccountReader, settings: Setti
     other way round it would count as neither.
     """
     open_orders = await reader.open_orders(account.account_id)
-    summary, positions = await asyncio.gather(
+    summary, positions, _, session = await asyncio.gather(
         reader.summary(account.account_id),
         reader.positions(account.account_id),
+        reader.find_contracts(settings.symbols),  # they are remembered, and asked for while the rest is on its way
+        _session(settings.symbols, reader),
     )
     held = [position.symbol for position in positions if position.quantity != 0]
     symbols = list(dict.fromkeys([*settings.symbols, *held]))
-    found = await asyncio.gather(*(_contract(symbol, reader) for symbol in symbols))
-    contracts = {symbol: contract for symbol, contract in zip(symbols, found, strict=True) if contract}
-    # A symbol the broker does not know costs that symbol, and not the trading hours of all.
-    session = await reader.session(next(iter(contracts), symbols[0]))
-    by_conid = await reader.quotes(contract.conid for contract in contracts.values())
-    quotes = {symbol: by_conid[contract.conid] for symbol, contract in contracts.items() if contract.conid in by_conid}
+    contracts = await reader.find_contracts(symbols)
+    quotes = await _quotes(contracts, reader)
     snapshot = PortfolioSnapshot(
         account=account,
         summary=summary,
@@ -134,12 +152,22 @@ async def read_snapshot(account: Account, reader: AccountReader, settings: Setti
     return snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, _names_agree(snapshot))})
 
 
-async def _contract(symbol: str, reader: AccountReader) -> Contract | None:
-    """The symbol's contract; None when the broker knows none."""
-    try:
-        return await reader.find_contract(symbol)
-    except Terminal:
-        return None
+async def _session(symbols: Sequence[str], reader: AccountReader) -> Session:
+    """Trading hours; a symbol the broker does not know costs that symbol, and not the hours of all."""
+    for symbol in symbols[:-1]:
+        with suppress(Terminal):
+            return await reader.session(symbol)
+    return await reader.session(symbols[-1])
+
+
+async def _quotes(contracts: dict[str, Contract], reader: AccountReader) -> dict[str, Quote]:
+    """By symbol; one that could not be asked for bears the symbol too."""
+    by_conid = await reader.quotes(contract.conid for contract in contracts.values())
+    found = {symbol: by_conid[contract.conid] for symbol, contract in contracts.items() if contract.conid in by_conid}
+    return {
+        symbol: quote if quote.symbol else quote.model_copy(update={"symbol": contracts[symbol].symbol})
+        for symbol, quote in found.items()
+    }
 
 
 def _account_kind(account: Account, settings: Settings) -> DataCheck:

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from pydantic import ValidationError
 
-from brokers.errors import Terminal
+from brokers.errors import Retryable, Terminal, Unreachable
 from brokers.session import ExchangeCalendar
 from portfolio.models import (
     Account,
@@ -51,6 +51,18 @@ FINAL = (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED)
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+NEEDED = (
+    (Tool.GET_ACCOUNTS,),
+    (Tool.GET_PORTFOLIO_SUMMARY,),
+    (Tool.GET_POSITIONS,),
+    (Tool.GET_LIVE_ORDERS,),
+    (Tool.FIND_CONTRACT, Tool.FIND_CONTRACTS),
+    (Tool.GET_MARKET_SNAPSHOT, Tool.GET_MARKET_SNAPSHOTS),
+    (Tool.WHATIF_ORDER,),
+)
+"""One of each group must be there."""
 
 
 class AccountReader:
@@ -90,6 +102,11 @@ class AccountReader:
     def is_lost(self) -> bool:
         """Whether the connection to the server is gone, and no look at anything can succeed any more."""
         return self._tools.is_lost
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The tools without which no account can be read, as far as the server does not offer them."""
+        return tuple(" or ".join(tools) for tools in NEEDED if not any(tool in self._tools for tool in tools))
 
     async def accounts(self) -> tuple[Account, ...]:
         def read(got: Accounts) -> tuple[Account, ...]:
@@ -160,10 +177,21 @@ class AccountReader:
         """
         return await self._listings.find(symbol)
 
+    async def find_contracts(self, symbols: Iterable[str]) -> dict[str, Contract]:
+        """The contracts of those of the symbols that have one as `find_contract` wants it.
+
+        An answer that fails costs the symbols it would have been about.
+
+        Raises:
+            Unreachable: the connection is lost.
+        """
+        return await self._listings.find_all(symbols)
+
     async def quotes(self, conids: Iterable[int]) -> dict[int, Quote]:
         """A quote for each contract that has a price; in one call where the server can, else side by side.
 
         One by one they hold last, bid and ask alone, and their time only where it could be found out; see `Snapshots`.
+        There a question that fails costs that quote, whose `note` then says why.
         """
         wanted = set(conids)
         if not wanted:
@@ -171,12 +199,20 @@ class AccountReader:
         if Tool.GET_MARKET_SNAPSHOTS in self._tools:
             quotes = await self._ask(Tool.GET_MARKET_SNAPSHOTS, MarketSnapshots, _read_quotes, conids=sorted(wanted))
         else:
-            found = await asyncio.gather(*map(self._snapshots.quote, sorted(wanted)))
+            found = await asyncio.gather(*map(self._one_quote, sorted(wanted)))
             quotes = [quote for quote in found if quote]
         strangers = {quote.conid for quote in quotes} - wanted
         if strangers:
             raise strange(Tool.GET_MARKET_SNAPSHOTS, "the contracts asked for", f"contract {min(strangers)}")
         return _by_conid(quotes)
+
+    async def _one_quote(self, conid: int) -> Quote | None:
+        try:
+            return await self._snapshots.quote(conid)
+        except Unreachable:
+            raise
+        except (Terminal, Retryable) as error:
+            return Quote(conid=conid, symbol="", note=str(error))
 
     async def open_orders(self, account_id: str) -> tuple[BrokerOrder, ...]:
         """Every order of the account that is not known to be over, of whatever type and whoever sent it.

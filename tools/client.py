@@ -8,12 +8,14 @@ module apart, so that whoever holds the reading half cannot order.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("smart_agent")
 
 LIMIT_SECONDS = 30.0
+MOST_AT_ONCE = 8
 MOST_CHARACTERS = 10_000_000
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ORDER_WORDS = (
@@ -67,9 +70,11 @@ class Tools(Protocol):
 class ToolSet:
     """Some tools of one MCP session, called by name with plain arguments."""
 
-    def __init__(self, tools: Sequence[BaseTool], connection: Connection) -> None:
+    def __init__(self, tools: Sequence[BaseTool], connection: Connection, most_at_once: int) -> None:
+        """`most_at_once` calls are under way at a time; the others wait their turn, which has no time limit."""
         self._tools = {tool.name: tool for tool in tools}
         self._connection = connection
+        self._turns = asyncio.Semaphore(most_at_once)
 
     @property
     def tools(self) -> tuple[BaseTool, ...]:
@@ -124,7 +129,8 @@ class ToolSet:
         """
         self.check(name, arguments)
         request = {"name": name, "args": arguments, "id": uuid4().hex, "type": "tool_call"}
-        message = await self._connection.answer(name, self._tools[name].ainvoke(request))
+        async with self._turns:
+            message = await self._connection.answer(name, self._tools[name].ainvoke(request))
         return _result(name, message)
 
 
@@ -192,14 +198,14 @@ class Toolbox:
     refused: tuple[str, ...]
 
 
-def sort_tools(tools: Sequence[BaseTool], connection: Connection) -> Toolbox:
+def sort_tools(tools: Sequence[BaseTool], connection: Connection, most_at_once: int) -> Toolbox:
     offered = Counter(tool.name for tool in tools)
     sorted_: dict[ToolClass | None, list[BaseTool]] = {ToolClass.READ: [], ToolClass.ORDER: [], None: []}
     for tool in tools:
         sorted_[classify(tool.name, tool.metadata) if offered[tool.name] == 1 else None].append(tool)
     return Toolbox(
-        read=ToolSet(sorted_[ToolClass.READ], connection),
-        order=ToolSet(sorted_[ToolClass.ORDER], connection),
+        read=ToolSet(sorted_[ToolClass.READ], connection, most_at_once),
+        order=ToolSet(sorted_[ToolClass.ORDER], connection, most_at_once),
         refused=tuple(tool.name for tool in sorted_[None]),
     )
 
@@ -220,20 +226,49 @@ def classify(name: str, annotations: Mapping[str, Any] | None) -> ToolClass | No
 
 @asynccontextmanager
 async def open_toolbox(
-    server: FastMCP[object] | str, *, limit_seconds: float = LIMIT_SECONDS
+    server: FastMCP[object] | str,
+    *,
+    limit_seconds: float = LIMIT_SECONDS,
+    most_at_once: int = MOST_AT_ONCE,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Toolbox]:
     """The sorted tools of `server`: ours in memory, or the one at a URL (`http://…`, or `stdio:COMMAND …`).
 
-    Every answer is waited for at most `limit_seconds`. What the caller raises comes out as it is.
+    Every answer is waited for at most `limit_seconds`. `names` says what the server calls tools of the contract that it
+    has under other names. What the caller raises comes out as it is.
 
     Raises:
         Unreachable: there is no MCP server there, or it does not answer.
+        Terminal: `names` speaks of a tool that is not of the contract, or that the server does not offer.
     """
     connection = Connection(server, limit_seconds)
     try:
-        yield sort_tools(await _tools(connection), connection)
+        tools = renamed(await _tools(connection), names)
+        yield sort_tools(tools, connection, most_at_once)
     finally:
         await connection.close()
+
+
+def renamed(tools: Sequence[BaseTool], names: Mapping[str, str]) -> list[BaseTool]:
+    """The tools, those that `names` speaks of under their names in the contract.
+
+    Raises:
+        Terminal: a name is not of the contract or not of the server, or would let an order tool pass for a reading one.
+    """
+    offered = [tool.name for tool in tools]
+    for ours, theirs in names.items():
+        if ours not in TOOL_CLASSES:
+            raise Terminal(f"mcp_tool_names: {one_line(ours)} is no tool of the contract; nothing was asked.")
+        if theirs not in offered:
+            listed = one_line(", ".join(offered) or "none")
+            raise Terminal(
+                f"mcp_tool_names: {ours} should be {one_line(theirs)!r}, which the MCP server does not offer; "
+                f"nothing was asked. It offers {listed}."
+            )
+        if TOOL_CLASSES[ours] is ToolClass.READ and TOOL_CLASSES.get(theirs) is ToolClass.ORDER:
+            raise Terminal(f"mcp_tool_names: {theirs} sends orders and cannot be {ours}; nothing was asked.")
+    ours_of = {theirs: ours for ours, theirs in names.items()}
+    return [tool.model_copy(update={"name": ours_of[tool.name]}) if tool.name in ours_of else tool for tool in tools]
 
 
 async def _tools(connection: Connection) -> list[BaseTool]:

@@ -1,6 +1,6 @@
 """What the Interactive Brokers tools are called, and which of them may move money.
 
-The first twenty tools are those of the Client Portal server many investors already run; the last four are ours, to be
+The first twenty tools are those of the Client Portal server many investors already run; the last five are ours, to be
 used where a server lists them and never required. What they answer is in `tools.rows`, and what those rows mean in the
 house's own facts in `tools.wire`.
 """
@@ -34,6 +34,7 @@ class Tool(StrEnum):
     GET_SCAN_CODES = "get_scan_codes"
     PORTFOLIO_HEALTH_CHECK = "portfolio_health_check"
     STOCK_ANALYSIS = "stock_analysis"
+    FIND_CONTRACTS = "find_contracts"
     GET_MARKET_SNAPSHOTS = "get_market_snapshots"
     GET_ORDER_STATUS = "get_order_status"
     GET_EXECUTIONS = "get_executions"
@@ -73,6 +74,7 @@ TOOL_CLASSES: Mapping[str, ToolClass] = {
     Tool.GET_SCAN_CODES: ToolClass.READ,
     Tool.PORTFOLIO_HEALTH_CHECK: ToolClass.READ,
     Tool.STOCK_ANALYSIS: ToolClass.READ,
+    Tool.FIND_CONTRACTS: ToolClass.READ,
     Tool.GET_MARKET_SNAPSHOTS: ToolClass.READ,
     Tool.GET_ORDER_STATUS: ToolClass.READ,
     Tool.GET_EXECUTIONS: ToolClass.READ,

@@ -6,14 +6,18 @@ contract held under it, and where it trades.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
 
+from brokers.errors import Retryable, Terminal, Unreachable
 from config.rules import ticker
 from portfolio.models import Contract, Position
-from tools.answers import ask, strange
+from tools.answers import ask, complete, strange, understood
 from tools.client import Tools
 from tools.contract import Tool
-from tools.rows.market import FoundContract
+from tools.rows.market import FoundContract, FoundContracts
 from tools.wire.market import read_contract
 
 SHARES = "STK"
@@ -52,6 +56,53 @@ class Listings:
             self._known[symbol] = await ask(
                 self._tools, Tool.FIND_CONTRACT, FoundContract, lambda got: _read(got, symbol), symbol=symbol
             )
+        return self._as_held(symbol)
+
+    async def find_all(self, symbols: Iterable[str]) -> dict[str, Contract]:
+        """The contracts of those of the symbols that have one as `find` wants it, in one call where the server can.
+
+        Raises:
+            Unreachable: the connection is lost. An answer that fails costs the symbols it would have been about.
+        """
+        wanted = list(dict.fromkeys(symbols))
+        if Tool.FIND_CONTRACTS in self._tools:
+            await self._learn([symbol for symbol in wanted if symbol not in self._known])
+            found = [self._if_as_held(symbol) for symbol in wanted]
+        else:
+            found = await asyncio.gather(*map(self._if_found, wanted))
+        return {symbol: contract for symbol, contract in zip(wanted, found, strict=True) if contract}
+
+    async def _learn(self, symbols: list[str]) -> None:
+        if not symbols:
+            return
+
+        def read(got: FoundContracts) -> list[FoundContract]:
+            complete(Tool.FIND_CONTRACTS, "contracts", len(got.contracts), got.count)
+            return got.contracts
+
+        rows = await ask(self._tools, Tool.FIND_CONTRACTS, FoundContracts, read, symbols=symbols)
+        for symbol in symbols:
+            same = {row.conid: row for row in rows if ticker(row.symbol) == ticker(symbol)}
+            if len(same) == 1:
+                (row,) = same.values()
+                with suppress(Terminal):
+                    self._known[symbol] = understood(Tool.FIND_CONTRACTS, partial(_read, row, symbol))
+
+    async def _if_found(self, symbol: str) -> Contract | None:
+        try:
+            return await self.find(symbol)
+        except Unreachable:
+            raise
+        except (Terminal, Retryable):
+            return None
+
+    def _if_as_held(self, symbol: str) -> Contract | None:
+        with suppress(Terminal):
+            return self._as_held(symbol) if symbol in self._known else None
+        return None
+
+    def _as_held(self, symbol: str) -> Contract:
+        """The contract known under that symbol, unless another one is held under it."""
         found = self._known[symbol]
         held = self._held.get(ticker(symbol), {found.conid})
         if found.conid not in held:

@@ -65,6 +65,7 @@ def test_without_a_terminal_the_trace_is_plain_lines_with_the_facts(home: Home) 
         assert fact in done.stdout
 
 
+@pytest.mark.slow
 def test_a_closed_market_is_said_and_is_no_error(home: Home) -> None:
     done = smart_agent("run", "--home", home.root, "--as-of", SUNDAY)
     assert done.returncode == 0
@@ -111,6 +112,7 @@ def test_a_server_that_is_not_there_exits_3_with_the_next_step(home: Home) -> No
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_script_gets_a_record_of_a_run_that_reached_nobody(home: Home) -> None:
     done = smart_agent("run", "--home", home.root, "--mcp-url", "http://127.0.0.1:9/mcp", "--json")
     assert done.returncode == 3, done.stderr
@@ -142,6 +144,7 @@ def test_sim_reset_opens_a_new_account_to_which_nothing_old_is_held(home: Home) 
     assert [order["symbol"] for order in again["orders"]] == [order["symbol"] for order in first["orders"]]
 
 
+@pytest.mark.slow
 def test_the_log_tells_of_plans_verdicts_and_orders(home: Home) -> None:
     record = record_of(home, "--as-of", DAY)
     log = (home.root / "trading_log.log").read_text(encoding="utf-8")
@@ -177,6 +180,7 @@ def test_the_help_page_loads_no_heavy_library() -> None:
     assert done.stderr.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_do_not_spend_the_same_limits_twice(home: Home) -> None:
     """The second one says so and does nothing."""
     command = [str(SMART_AGENT), "run", "--home", str(home.root), "--json", "--as-of", DAY]
@@ -191,6 +195,7 @@ def test_two_runs_at_once_do_not_spend_the_same_limits_twice(home: Home) -> None
         assert code == 0 or (stdout == "" and "Another run is at work" in stderr)
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_does_not_stop_the_run(home: Home) -> None:
     """Orders are followed to their end, and the record is kept, whether anybody looks on or not."""
     command = [str(SMART_AGENT), "run", "--home", str(home.root), "--as-of", DAY]
@@ -204,6 +209,7 @@ def test_a_reader_that_leaves_does_not_stop_the_run(home: Home) -> None:
     assert len(list(home.reflections.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_what_somebody_owns_is_readable_by_its_owner_alone(home: Home) -> None:
     record_of(home, "--as-of", DAY)
     loose = [file for file in home.root.rglob("*") if file.stat().st_mode & 0o077]

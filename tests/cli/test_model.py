@@ -98,6 +98,7 @@ def test_without_a_key_one_quiet_line_says_so_where_a_model_is_wanted(mode: Any,
     assert shown.getvalue().count("OPENAI_API_KEY") == lines
 
 
+@pytest.mark.slow
 async def test_a_key_that_is_refused_costs_one_sentence(home: Home) -> None:
     async with model_server(lambda _body, _number: Fail(401, f"Incorrect API key provided: {KEY}")) as server:
         code, out, err = await smart_agent(home, "run", *DAY, **environment(server, OPENAI_API_KEY=KEY))
@@ -111,6 +112,7 @@ async def test_a_key_that_is_refused_costs_one_sentence(home: Home) -> None:
     assert not [file for file in home.root.rglob("*") if file.is_file() and KEY.encode() in file.read_bytes()]
 
 
+@pytest.mark.slow
 async def test_the_prompt_is_printed_exactly_as_a_run_would_send_it(home: Home) -> None:
     async with model_server(careful) as server:
         code, printed, _ = await smart_agent(home, "prompt", "think", "--json", *DAY, **environment(server))
@@ -144,6 +146,7 @@ async def tracing_server() -> AsyncIterator[tuple[str, list[bytes]]]:
         yield address, taken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [True, False])
 async def test_langsmith_is_told_if_its_own_variables_say_so_and_never_the_key(home: Home, wanted: bool) -> None:  # noqa: FBT001
     async with model_server(careful) as server, tracing_server() as (address, taken):

@@ -71,6 +71,7 @@ def test_a_journal_that_cannot_be_read_counts_as_halted(home: Home, command: str
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_halt_that_the_journal_cannot_keep_is_kept_in_a_file_beside_it(home: Home) -> None:
     """Also once the journal is back from a backup, which knows nothing of the halt."""
     home.database.write_bytes(b"no database" * 500)
@@ -134,6 +135,7 @@ def test_what_waits_is_listed_approved_in_another_process_and_explained(home: Ho
     assert page.count("FILLED") >= len(record["orders"])
 
 
+@pytest.mark.slow
 def test_a_run_whose_checkpoints_are_gone_is_said_to_be_over(home: Home) -> None:
     question = waiting(home)
     for file in home.root.glob("checkpoints.db*"):
@@ -185,6 +187,7 @@ def lose_an_order(home: Home) -> None:
         journal.orders.settle(lost, datetime.now(UTC))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "state", "filled"), [("filled", OrderState.FILLED, 5), ("not-sent", OrderState.CANCELLED, 0)]
 )
@@ -208,6 +211,7 @@ def test_a_persons_word_settles_an_order_nobody_can_account_for(
     assert (again.returncode, "needs no word from you" in again.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_an_emergency_stop_halts_first_and_reports_what_it_cannot_account_for(home: Home) -> None:
     lose_an_order(home)
     done = smart_agent("emergency-stop", "--home", home.root, "--as-of", DAY)
@@ -244,6 +248,7 @@ def test_an_emergency_stop_asks_the_broker_though_no_run_would_be_started(home: 
     assert "Trading is halted, and open orders may still work" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_emergency_stop_that_is_told_of_no_broker_says_what_is_left_to_do(home: Home) -> None:
     home.config_file.write_text("{ this is no JSON", encoding="utf-8")
     done = smart_agent("emergency-stop", "--home", home.root)
@@ -283,6 +288,7 @@ def test_an_emergency_stop_cancels_the_order_of_a_run_that_is_under_way(home: Ho
         assert journal.orders.unsettled() == ()
 
 
+@pytest.mark.slow
 def test_an_emergency_stop_cancels_orders_by_their_names_where_the_journal_is_lost(home: Home) -> None:
     with run_that_rests(home, 60) as process:
         process.kill()

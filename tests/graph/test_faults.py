@@ -400,6 +400,7 @@ async def test_a_reflection_that_cannot_be_written_is_noted_and_the_run_is_kept(
     assert "could not be written" in record.notes[0]
 
 
+@pytest.mark.slow
 async def test_an_order_still_to_come_when_the_journal_fails_is_not_sent(run_once: RunOnce, home: Home) -> None:
     """Promise 4: the intent is on disk before an order is sent, or it is not sent."""
     brokers: list[LocksTheJournal] = []

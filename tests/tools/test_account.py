@@ -53,6 +53,7 @@ PARAMETERS = {
     Tool.GET_POSITIONS: ("account_id", "max_positions"),
     Tool.FIND_CONTRACT: ("symbol",),
     Tool.GET_MARKET_SNAPSHOT: ("conid",),
+    Tool.FIND_CONTRACTS: ("symbols",),
     Tool.GET_MARKET_SNAPSHOTS: ("conids",),
     Tool.GET_TRADING_SCHEDULE: ("symbol",),
     Tool.WHATIF_ORDER: ("conid", "side", "quantity", "order_type", "price", "account_id"),
@@ -284,13 +285,46 @@ async def test_quotes_come_in_one_call_or_side_by_side_and_an_empty_one_is_none(
 
 async def test_a_quote_of_another_contract_is_an_error() -> None:
     """Its price would become the limit of an order."""
-    for answers in (
-        {Tool.GET_MARKET_SNAPSHOTS: {"snapshots": [PRICED], "count": 1}},
-        {Tool.GET_MARKET_SNAPSHOT: {"conid": 2, "snapshot": PRICED}},
+    async with reading({Tool.GET_MARKET_SNAPSHOTS: {"snapshots": [PRICED], "count": 1}}) as reader:
+        with pytest.raises(Terminal, match="answered about contract 1"):
+            await reader.quotes([2])
+
+
+async def test_where_quotes_come_one_by_one_an_answer_that_fails_costs_that_quote() -> None:
+    def answer(conid: int) -> dict[str, Any]:
+        return {"conid": conid, "snapshot": PRICED}
+
+    async with reading({Tool.GET_MARKET_SNAPSHOT: answer}) as reader:
+        quotes = await reader.quotes([1, 2])
+    assert quotes[1].ask == Decimal("400.10")
+    assert (quotes[2].bid, quotes[2].ask, quotes[2].last) == (None, None, None)
+    assert "answered about contract 1" in (quotes[2].note or "")
+
+
+async def test_contracts_come_in_one_call_or_side_by_side_and_a_symbol_without_one_is_left_out() -> None:
+    spy = {"conid": 1, "symbol": "SPY", "exchange": "ARCA", "currency": "USD"}
+    other = {"conid": 2, "symbol": "QQQ", "exchange": "NASDAQ", "currency": "USD"}
+    calls: list[Any] = []
+
+    def one(symbol: str) -> dict[str, Any]:
+        calls.append(symbol)
+        return spy if symbol == "SPY" else other
+
+    def many(symbols: list[str]) -> dict[str, Any]:
+        calls.append(symbols)
+        return {"contracts": [spy, other, {**other, "conid": 3}], "count": 3}
+
+    for answers, asked in (
+        ({Tool.FIND_CONTRACT: one}, ["SPY", "GME"]),
+        ({Tool.FIND_CONTRACTS: many}, [["SPY", "QQQ"]]),
     ):
+        calls.clear()
         async with reading(answers) as reader:
-            with pytest.raises(Terminal, match="answered about contract 1"):
-                await reader.quotes([2])
+            names = ["SPY", "GME"] if Tool.FIND_CONTRACT in answers else ["SPY", "QQQ"]
+            found = await reader.find_contracts(names)
+            assert {symbol: contract.conid for symbol, contract in found.items()} == {"SPY": 1}
+            assert await reader.find_contracts(["SPY"]) == found, "asked for once a session"
+        assert calls == asked
 
 
 async def test_two_different_quotes_of_one_contract_are_an_error() -> None:

@@ -77,14 +77,20 @@ def over_the_wire(row: Row) -> Any:
     return type(row).model_validate_json(row.model_dump_json())
 
 
-def test_the_contract_names_the_twenty_tools_of_the_existing_server_and_four_extensions() -> None:
+def test_the_contract_names_the_twenty_tools_of_the_existing_server_and_five_extensions() -> None:
     twenty = {
         "find_contract", "get_accounts", "get_portfolio_summary", "get_positions", "get_pnl", "get_ledger",
         "get_market_snapshot", "get_history", "get_order_book", "get_live_orders", "whatif_order", "place_order",
         "cancel_order", "scan_top_gainers", "scan_top_losers", "scan_most_active", "custom_scan", "get_scan_codes",
         "portfolio_health_check", "stock_analysis",
     }  # fmt: skip
-    extensions = {"get_market_snapshots", "get_order_status", "get_executions", "get_trading_schedule"}
+    extensions = {
+        "find_contracts",
+        "get_market_snapshots",
+        "get_order_status",
+        "get_executions",
+        "get_trading_schedule",
+    }
     assert set(Tool) == twenty | extensions
 
 

@@ -36,7 +36,13 @@ from tools.wire.market import read_prices
 
 FRIDAY = date(2026, 1, 16)
 SYMBOLS = ("SPY", "AAPL", "GLD", "KO")
-OURS_ALONE = {Tool.GET_MARKET_SNAPSHOTS, Tool.GET_ORDER_STATUS, Tool.GET_EXECUTIONS, Tool.GET_TRADING_SCHEDULE}
+OURS_ALONE = {
+    Tool.FIND_CONTRACTS,
+    Tool.GET_MARKET_SNAPSHOTS,
+    Tool.GET_ORDER_STATUS,
+    Tool.GET_EXECUTIONS,
+    Tool.GET_TRADING_SCHEDULE,
+}
 MINUTE = timedelta(minutes=1)
 
 

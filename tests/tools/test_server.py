@@ -75,6 +75,7 @@ SCANNED = ("results", SCAN)
 # Each tool with arguments that make it answer, its keys, and the keys of the row (or the first row) under one of them.
 SHAPES: list[tuple[str, dict[str, Any], set[str], tuple[str, set[str]] | None]] = [
     ("find_contract", {"symbol": "SPY"}, CONTRACT, None),
+    ("find_contracts", {"symbols": ["SPY", "NOSUCH"]}, {"contracts", "count"}, ("contracts", CONTRACT)),
     ("get_accounts", {}, {"accounts", "count"}, ("accounts", ACCOUNT)),
     ("get_portfolio_summary", {}, {"account_id", "summary"}, ("summary", SUMMARY)),
     ("get_positions", {}, {"account_id", "positions", "count", "total_positions"}, ("positions", POSITION)),

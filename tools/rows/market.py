@@ -20,6 +20,13 @@ class FoundContract(Row):
     min_tick: Number | None = None
 
 
+class FoundContracts(Row):
+    """Those of the symbols asked for that have a contract."""
+
+    contracts: list[FoundContract]
+    count: int
+
+
 class SnapshotRow(Row):
     """Prices per share; `close` is the previous session's, `change` is against it.
 

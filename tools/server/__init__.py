@@ -22,6 +22,7 @@ def build_server(broker: Broker, *, host: str = "127.0.0.1", port: int = 8001) -
     orders, analysis = OrderTools(broker), AnalysisTools(broker)
     tools = (
         market.find_contract,
+        market.find_contracts,
         account.get_accounts,
         account.get_portfolio_summary,
         account.get_positions,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from brokers.errors import Terminal
 from tools.rows.market import (
     BookLevel,
     BookRow,
     CustomScan,
     FoundContract,
+    FoundContracts,
     History,
     MarketSnapshot,
     MarketSnapshots,
@@ -22,7 +25,7 @@ from tools.rows.market import (
     TradingSchedule,
 )
 from tools.server.base import BrokerTools
-from tools.server.parameters import Conid, Conids, Location, MaxResults, OutsideHours, Symbol
+from tools.server.parameters import Conid, Conids, Location, MaxResults, OutsideHours, Symbol, Symbols
 from tools.wire.market import bar_row, contract_row, scan_row, schedule_row, snapshot_row
 
 
@@ -36,6 +39,18 @@ class MarketTools(BrokerTools):
     ) -> FoundContract:
         """The contract of a symbol: its conid, exchange, currency and smallest price step."""
         return contract_row(await self._broker.find_contract(symbol, sec_type))
+
+    async def find_contracts(self, symbols: Symbols) -> FoundContracts:
+        """The contracts of many symbols in one call; a symbol without one is left out."""
+        found = await asyncio.gather(*map(self._broker.find_contract, symbols), return_exceptions=True)
+        rows = []
+        for contract in found:
+            if isinstance(contract, BaseException):
+                if not isinstance(contract, Terminal):
+                    raise contract
+                continue
+            rows.append(contract_row(contract))
+        return FoundContracts(contracts=rows, count=len(rows))
 
     async def get_market_snapshot(self, conid: Conid) -> MarketSnapshot:
         """Bid, ask, last and the day's prices of one contract, USD a share, as of `as_of`.

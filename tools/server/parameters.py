@@ -23,6 +23,10 @@ AccountId = Annotated[
     str | None, Field(description="Account id; may be left out when there is only one account.", min_length=1)
 ]
 Symbol = Annotated[str, Field(description="Ticker of a US stock or ETF, such as SPY.", min_length=1, max_length=32)]
+Symbols = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=32)]],
+    Field(description="Tickers of US stocks and ETFs.", min_length=1, max_length=500),
+]
 Conid = Annotated[int, Field(description="IB contract id, from find_contract.", strict=True)]
 Conids = Annotated[
     list[Annotated[int, Field(strict=True)]],
