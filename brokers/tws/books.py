@@ -20,6 +20,8 @@ ZERO = Decimal(0)
 WORKING = frozenset({"ApiPending", "PendingSubmit", "PendingCancel", "PreSubmitted", "Submitted", "ApiUpdate"})
 CANCELLED = frozenset({"Cancelled", "ApiCancelled"})
 FILLED, INACTIVE = "Filled", "Inactive"
+PARTS = 3
+"""Dots in an execution id of IB, such as 0000e0d5.66f5c1d2.01.01."""
 SOLD = frozenset({"SLD", "SELL"})
 
 
@@ -60,7 +62,7 @@ class Books:
 
     def executions(self, account_id: str) -> list[Execution]:
         """Every fill that TWS still shows, oldest first."""
-        mine = (fill for fill in self.fills if fill.execution.acctNumber == account_id)
+        mine = (fill for fill in _latest(self.fills) if fill.execution.acctNumber == account_id)
         return sorted(map(_execution, mine), key=lambda row: row.executed_at)
 
     def _order(self, trade: Trade) -> BrokerOrder:
@@ -91,7 +93,7 @@ class Books:
         )
 
     def _fills_of(self, perm_id: int) -> list[Execution]:
-        return [_execution(fill) for fill in self.fills if fill.execution.permId == perm_id]
+        return [_execution(fill) for fill in _latest(self.fills) if fill.execution.permId == perm_id]
 
 
 def _progress(trade: Trade, quantity: Decimal, executed: Decimal) -> tuple[Decimal, OrderStatus]:
@@ -110,6 +112,15 @@ def _progress(trade: Trade, quantity: Decimal, executed: Decimal) -> tuple[Decim
     if word == INACTIVE:
         return filled, OrderStatus.REJECTED if not filled else OrderStatus.CANCELLED
     return filled, OrderStatus.UNKNOWN
+
+
+def _latest(fills: Iterable[Fill]) -> list[Fill]:
+    """The fills as they stand: a corrected one comes again under its id with a higher number after the last dot."""
+    latest: dict[str, Fill] = {}
+    for fill in sorted(fills, key=lambda one: one.execution.execId):
+        name = fill.execution.execId
+        latest[name.rpartition(".")[0] if name.count(".") >= PARTS else name] = fill
+    return [*latest.values()]
 
 
 def _execution(fill: Fill) -> Execution:

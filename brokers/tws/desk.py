@@ -21,7 +21,7 @@ from brokers.errors import BrokerError, OutcomeUnknown, Retryable, Terminal
 from brokers.protocol import OrderRequest
 from brokers.tws.books import Books, unreported
 from brokers.tws.contracts import ContractBook, Listed
-from brokers.tws.line import ANSWER_SECONDS, Line
+from brokers.tws.line import Line
 from brokers.tws.numbers import number
 from brokers.tws.words import NO_SUCH_ORDER, REFUSALS, REMARKS, sentence
 from portfolio.models import BrokerOrder, Execution, OrderStatus, WhatIf
@@ -69,7 +69,9 @@ class TwsDesk:
         what = f"the what-if of {order.side} {order.quantity} {listed.facts.symbol}"
         heard = Heard()
         try:
-            state = await self._line.ask(what, lambda ib: _preview(ib, listed, order, heard))
+            state = await self._line.ask(
+                what, lambda ib: _preview(ib, listed, order, heard, self._line.patience.answer)
+            )
         except Terminal as error:
             if error.code in REFUSALS:
                 return WhatIf(error=f"{error.code}: {error}")
@@ -109,7 +111,9 @@ class TwsDesk:
                 trade = ib.placeOrder(listed.asked, sent)
             except ConnectionError as error:
                 raise self._line.lost(what) from error
-            await _until(lambda: heard.refusal or trade.orderStatus.status not in PENDING, ib)
+            await _until(
+                lambda: heard.refusal or trade.orderStatus.status not in PENDING, ib, self._line.patience.answer
+            )
         try:
             found = await self.order_status(order.account_id, name)
         except BrokerError as error:
@@ -172,7 +176,7 @@ class TwsDesk:
                 ib.cancelOrder(trade.order)
             except ConnectionError as error:
                 raise self._line.lost(f"cancelling order {order_id}") from error
-            await _until(lambda: heard.refusal or trade.orderStatus.status in OVER, ib)
+            await _until(lambda: heard.refusal or trade.orderStatus.status in OVER, ib, self._line.patience.answer)
         try:
             found = await self._of_id(account_id, order_id)
         except BrokerError as error:
@@ -217,13 +221,13 @@ class TwsDesk:
             working = await line.ask_alone("the open orders", lambda ib: ib.reqAllOpenOrdersAsync())
             if with_ended:
                 ended = await line.ask_alone("ended orders", lambda ib: ib.reqCompletedOrdersAsync(apiOnly=False))
-        fills = await line.ask("the executions", lambda ib: ib.reqExecutionsAsync())
+        await line.ask("the executions", lambda ib: ib.reqExecutionsAsync())
+        fills = (await line.ready()).fills()  # what the question itself gives lacks commissions
         for _ in range(REPORT_LOOKS):
             if not unreported(fills):
                 break
             await asyncio.sleep(LOOK_SECONDS)
-        known = {fill.execution.execId: fill for fill in (await line.ready()).fills()}
-        return Books(tuple(working), tuple(ended), tuple(known.get(fill.execution.execId, fill) for fill in fills))
+        return Books(tuple(working), tuple(ended), tuple(fills))
 
     async def _fit(self, order: OrderRequest) -> Listed:
         """The contract of an order that could be one.
@@ -253,7 +257,7 @@ def _as_tws(order: OrderRequest, name: str) -> Order:
     return LimitOrder(action, quantity, float(order.limit_price), **shared)
 
 
-async def _preview(ib: IB, listed: Listed, order: OrderRequest, heard: Heard) -> OrderState | None:
+async def _preview(ib: IB, listed: Listed, order: OrderRequest, heard: Heard, seconds: float) -> OrderState | None:
     """TWS's answer; the library waits for ever over some refusals, which are taken for remarks there."""
     request = ib.client.getReqId()
     asked = _as_tws(order, "")
@@ -261,17 +265,17 @@ async def _preview(ib: IB, listed: Listed, order: OrderRequest, heard: Heard) ->
     answered = ib.wrapper.startReq(request, listed.asked)
     with listening(ib, request, heard):
         ib.client.placeOrder(request, listed.asked, asked)
-        await _until(lambda: heard.refusal or answered.done(), ib)
+        await _until(lambda: heard.refusal or answered.done(), ib, seconds)
     if not answered.done() and heard.refusal:
         raise RequestError(request, *heard.refusal)
     state: OrderState | None = await answered
     return state
 
 
-async def _until(has_come: Callable[[], object], ib: IB) -> None:
+async def _until(has_come: Callable[[], object], ib: IB, seconds: float) -> None:
     """Wait until that has come, or nothing can come any more, or it has taken too long."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(seconds):
             while ib.isConnected() and not has_come():  # noqa: ASYNC110  (of some of it no event tells)
                 await asyncio.sleep(LOOK_SECONDS)
 

@@ -37,7 +37,6 @@ PERIOD = re.compile(r"([1-9]\d{0,3})([dwmy])")
 FRESH = timedelta(hours=1)
 MOST, WITHIN_SECONDS = 60, 600.0
 LONGEST_WAIT = 20.0
-HISTORY_SECONDS = 45.0
 
 
 class Fetched(Fact):
@@ -116,7 +115,7 @@ class PriceHistory:
                 lambda ib: ib.reqHistoricalDataAsync(
                     listed.asked, "", span, size, "TRADES", useRTH=True, formatDate=2, timeout=0
                 ),
-                HISTORY_SECONDS,
+                self._line.patience.bars,
             )
         except Terminal as error:
             if error.code == NO_HISTORY and "no data" in str(error).lower():

@@ -28,10 +28,6 @@ from brokers.tws.words import (
 
 Answer = TypeVar("Answer")
 
-OPENING_SECONDS = 6.0
-ANSWER_SECONDS = 12.0
-WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before each new attempt after a connection that stood was lost."""
 DELAYED_IF_NOT_LIVE = 3
 
 # The library reports through logging what it also raises.
@@ -51,11 +47,26 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True)
+class Patience:
+    """Seconds that TWS is waited for: at the opening, for an answer, for a quote (a snapshot ends after 11), for bars.
+
+    `again` are the pauses before each new attempt after a connection that stood was lost.
+    """
+
+    opening: float = 6.0
+    answer: float = 12.0
+    quote: float = 12.0
+    bars: float = 45.0
+    again: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+
+
 class Line:
     """The one connection of a process to `address`; every use of it must be on the same event loop."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, patience: Patience) -> None:
         self.address = address
+        self.patience = patience
         self._ib: IB | None = None
         self._opening = asyncio.Lock()
         self._alone: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -86,16 +97,15 @@ class Line:
         all_of_them = self._ib.client.getAccounts() if self._ib else []
         return [self.address.account] if self.address.account else all_of_them
 
-    async def ask(
-        self, what: str, question: Callable[[IB], Awaitable[Answer]], seconds: float = ANSWER_SECONDS
-    ) -> Answer:
+    async def ask(self, what: str, question: Callable[[IB], Awaitable[Answer]], seconds: float | None = None) -> Answer:
         """The answer to a question that can be asked again without harm; after a drop it is, once.
 
         Raises:
-            Retryable: no answer within `seconds`.
+            Retryable: no answer within `seconds`, else within those that any answer is waited for.
             Unreachable: the connection is lost and does not come back.
             Terminal, Retryable: TWS refuses; its words are in the error.
         """
+        seconds = seconds or self.patience.answer
         try:
             return await self._asked(what, question, seconds)
         except ConnectionError:
@@ -143,7 +153,7 @@ class Line:
 
     async def _reopen(self) -> IB:
         """A new connection; one that stood before is worth some patience, as when IB restarts its servers."""
-        for wait in WAITS if self._stood else ():
+        for wait in self.patience.again if self._stood else ():
             try:
                 return await self._open()
             except Unreachable:
@@ -161,7 +171,7 @@ class Line:
                 where.host,
                 where.port,
                 where.client_id,
-                timeout=OPENING_SECONDS,
+                timeout=self.patience.opening,
                 account=where.account or "",
                 raiseSyncErrors=True,
             )

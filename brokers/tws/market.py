@@ -17,8 +17,6 @@ from brokers.tws.line import Line
 from brokers.tws.numbers import number, price
 from portfolio.models import Feed, Quote, ScanRow, Session
 
-QUOTE_SECONDS = 12.0
-"""TWS itself ends a snapshot after 11 seconds, complete or not."""
 MOST_AT_ONCE = 40
 """Of the 100 symbols that a login may look at by default, and of the 45 messages a second."""
 FEEDS = {1: Feed.LIVE, 2: Feed.FROZEN, 3: Feed.DELAYED, 4: Feed.DELAYED_FROZEN}
@@ -51,7 +49,7 @@ class TwsMarket:
         """One symbol's prices, or why there are none: that costs the symbol, and not the others."""
         try:
             what = f"the quote of {listed.facts.symbol}"
-            return await self._line.ask(what, lambda ib: _snapshot(ib, listed), QUOTE_SECONDS)
+            return await self._line.ask(what, lambda ib: _snapshot(ib, listed), self._line.patience.quote)
         except (Terminal, Retryable) as error:
             return error
 
