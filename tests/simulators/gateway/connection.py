@@ -48,10 +48,15 @@ class Client:
     profits: dict[int, str] = field(default_factory=dict)
     single_profits: dict[int, tuple[str, int]] = field(default_factory=dict)
     prices: dict[int, Streaming] = field(default_factory=dict)
+    _outgoing: bytearray = field(default_factory=bytearray)
 
     def send(self, fields: Fields) -> None:
-        if fields[0] not in self.faults.missing_messages and not self.writer.is_closing():
-            self.writer.write(frame(fields))
+        """Messages sent without a pause between them arrive together."""
+        if fields[0] in self.faults.missing_messages:
+            return
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outgoing += frame(fields)
 
     def send_all(self, rows: Iterable[Fields]) -> None:
         for fields in rows:
@@ -60,7 +65,13 @@ class Client:
     def error(self, request: int, code: int, words: str) -> None:
         self.send(messages.error(self.version, request, code, words))
 
+    def _flush(self) -> None:
+        if self._outgoing and not self.writer.is_closing():
+            self.writer.write(bytes(self._outgoing))
+        self._outgoing.clear()
+
     async def close(self) -> None:
+        self._flush()
         self.writer.close()
         with suppress(OSError):
             await self.writer.wait_closed()

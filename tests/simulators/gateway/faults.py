@@ -11,20 +11,30 @@ from enum import StrEnum
 
 
 class WhatIfFault(StrEnum):
-    HANGS = "no answer at all"
-    EMPTY = "the margin fields of the answer are empty"
-    TWICE = "two answers, of which the second lacks the warning"
-    INVALID = "error 321"
+    """What is wrong with the answers to a what-if."""
+
+    HANGS = "hangs"
+    """There is none."""
+    EMPTY = "empty"
+    """Its margin fields are empty."""
+    TWICE = "twice"
+    """There are two: a warning without any figures, then the figures without the warning."""
+    INVALID = "invalid"
+    """It is error 321."""
 
 
 class DropOnPlace(StrEnum):
-    BOOKED = "the order is in the books"
-    LOST = "the order never reached them"
+    """What had become of an order when its connection was dropped."""
+
+    BOOKED = "booked"
+    LOST = "lost"
 
 
 class NotLoggedIn(StrEnum):
-    SILENT = "connections are accepted, and nothing is said"
-    CLOSES = "connections are accepted and closed"
+    """What happens to connections while nobody is logged in."""
+
+    SILENT = "silent"
+    CLOSES = "closes"
 
 
 @dataclass
@@ -40,7 +50,7 @@ class Faults:
     missing_messages: set[int] = field(default_factory=set)
     """Ids of messages that are never sent, such as the end of positions (62)."""
     what_if: WhatIfFault | None = None
-    """What is wrong with the answer to a what-if."""
+    """What-ifs hang, come empty, come twice, or are error 321."""
     drop_on_place: DropOnPlace | None = None
     """The next order's connection is dropped instead of an acknowledgement; once, then it is None again."""
     acknowledge_after: float = 0.0
@@ -67,5 +77,7 @@ class Faults:
     """Fills come without their commission, which is told once this is off."""
     commission_unknown: bool = False
     """Commission is told as the number that stands for none, 1.7976931348623157E308."""
+    read_only: bool = False
+    """The API settings forbid orders, what-ifs and cancels: error 321."""
     not_logged_in: NotLoggedIn | None = None
-    """Nobody is logged in."""
+    """New connections are accepted, and either nothing is ever said or they are closed."""

@@ -25,7 +25,8 @@ class Login:
     async def now(self) -> datetime:
         """The time by the clock of the market."""
         if not self._symbol:
-            (code, *_) = await self.broker.scan_codes()
-            (first,) = await self.broker.scan(code, 1)
+            held = await self.broker.positions(self.account)
+            codes = await self.broker.scan_codes()
+            (first, *_) = held or await self.broker.scan(codes[0], 1)
             self._symbol = first.symbol
         return (await self.broker.session(self._symbol)).now

@@ -15,7 +15,7 @@ from typing import Self
 
 from brokers.errors import BrokerError
 from brokers.protocol import Broker
-from portfolio.models import Side
+from portfolio.models import Position, Side
 from tests.simulators.gateway.accounts import AccountRequests, Handler
 from tests.simulators.gateway.connection import NO_REQUEST, Client, Request
 from tests.simulators.gateway.desk import Desk
@@ -25,7 +25,7 @@ from tests.simulators.gateway.market import MarketRequests
 from tests.simulators.gateway.order_messages import clock
 from tests.simulators.gateway.orders import Order
 from tests.simulators.gateway.trading import OrderRequests
-from tests.simulators.gateway.wire import GREETING, Cursor, frame, read_frame, split
+from tests.simulators.gateway.wire import GREETING, Cursor, read_frame, split
 
 LEAST_VERSION, MOST_VERSION = 157, 178
 LOOPBACK = "127.0.0.1"
@@ -95,11 +95,20 @@ class Gateway:
         await self._stop_listening()
         await self.drop()
 
+    @property
+    def account(self) -> str:
+        """The account with books, as clients see it."""
+        return self._login.shown
+
     # --- what a test does to it ---
 
     def orders(self) -> list[Order]:
         """Every order of the books, also those that were refused."""
         return self._desk.orders
+
+    async def positions(self) -> list[Position]:
+        """What the broker holds."""
+        return await self._login.broker.positions(self._login.account)
 
     async def tick(self) -> None:
         """Look at the broker, let time pass for working orders, and tell clients what is new."""
@@ -154,6 +163,7 @@ class Gateway:
             order_ref=order_ref,
         )
         await self._desk.enter(order)
+        self._orders.use_id(client_id, order_id)
         await self._look()
         return order
 
@@ -195,7 +205,7 @@ class Gateway:
         if not offered:
             return
         client.version = min(int(offered[2]), self._version)
-        client.writer.write(frame([client.version, clock(await self._login.now())]))
+        client.send([client.version, clock(await self._login.now())])
         while not client.writer.is_closing():
             fields = split(await read_frame(client.reader))
             await self._answer(client, fields)

@@ -24,6 +24,7 @@ REMARKS = frozenset({399, 10349})
 EMPTY = ("",) * 9
 NOBODY_ASKED = -1
 WARNING = "Your order is near the limit of what your account may hold."
+NO_FUNDS = "Order rejected - reason:The account has no funds."
 TIF_PRESET = "Order TIF was set to DAY based on order preset."
 
 
@@ -50,6 +51,10 @@ class OrderRequests:
 
     def next_id(self, client: Client) -> int:
         return max(self._next_ids.get(client.id or 0, 1), self._least_id)
+
+    def use_id(self, client_id: int, order_id: int) -> None:
+        """Let that client use that id and none below it again."""
+        self._next_ids[client_id] = max(order_id + 1, self._next_ids.get(client_id, 1))
 
     def renumber(self) -> None:
         """Let order ids begin above all that were used."""
@@ -90,9 +95,10 @@ class OrderRequests:
 
     async def _place(self, client: Client, fields: list[str]) -> None:
         ticket = read_ticket(fields, client.version)
+        self._check_permission()
         if self._faults.duplicate_ids or ticket.order_id < self.next_id(client):
             raise Terminal("Duplicate order id", code=103)
-        self._next_ids[client.id or 0] = ticket.order_id + 1
+        self.use_id(client.id or 0, ticket.order_id)
         found = await self._market.listed(ticket.contract)
         order = self._order(ticket, found, client)
         if ticket.what_if:
@@ -116,7 +122,7 @@ class OrderRequests:
         if self._faults.reject_orders:
             await self._desk.refuse(order, "Order rejected - reason:Your account may not trade at present.")
         elif order.account != self._login.shown:
-            await self._desk.refuse(order, "Order rejected - reason:The account has no funds.")
+            await self._desk.refuse(order, NO_FUNDS)
         else:
             await self._desk.enter(order)
 
@@ -127,6 +133,8 @@ class OrderRequests:
         if wrong is WhatIfFault.INVALID:
             words = "Error validating request.-'bN' : cause - The order cannot be previewed."
             raise Terminal(words, code=321)
+        if order.account != self._login.shown:
+            raise Terminal(NO_FUNDS, code=201)
         answer = await self._desk.what_if(order)
         if answer.error:
             raise Terminal(answer.error.partition(": ")[2], code=201)
@@ -134,7 +142,7 @@ class OrderRequests:
         if wrong is WhatIfFault.EMPTY:
             told = Preview(EMPTY, told.commission, told.warning)
         if wrong is WhatIfFault.TWICE:
-            first = Preview(told.margins, told.commission, told.warning or WARNING)
+            first = Preview(warning=told.warning or WARNING)
             client.send(order_messages.open_order(client.version, order, first))
             told = Preview(told.margins, told.commission, "")
         client.send(order_messages.open_order(client.version, order, told))
@@ -176,8 +184,14 @@ class OrderRequests:
         order.account = ticket.account or self._login.shown
         return order
 
+    def _check_permission(self) -> None:
+        if self._faults.read_only:
+            words = "Error validating request.-'bN' : cause - The API interface is currently in Read-Only mode."
+            raise Terminal(words, code=321)
+
     async def _cancel(self, client: Client, fields: list[str]) -> None:
         number = int(fields[2])
+        self._check_permission()
         order = self._desk.find(client.id or 0, number)
         if order is None:
             raise Terminal(f"OrderId {number} that needs to be cancelled is not found.", code=10147)
