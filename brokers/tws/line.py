@@ -29,6 +29,7 @@ from brokers.tws.words import (
 Answer = TypeVar("Answer")
 
 DELAYED_IF_NOT_LIVE = 3
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 4.0
 
 # The library reports through logging what it also raises.
 logging.getLogger("ib_async").addHandler(logging.NullHandler())
@@ -51,14 +52,14 @@ class Address:
 class Patience:
     """Seconds that TWS is waited for: at the opening, for an answer, for a quote (a snapshot ends after 11), for bars.
 
-    `again` are the pauses before each new attempt after a connection that stood was lost.
+    After a connection that stood was lost, a new one is tried for that many seconds `again`.
     """
 
     opening: float = 6.0
     answer: float = 12.0
     quote: float = 12.0
     bars: float = 45.0
-    again: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+    again: float = 20.0
 
 
 class Line:
@@ -153,19 +154,25 @@ class Line:
 
     async def _reopen(self) -> IB:
         """A new connection; one that stood before is worth some patience, as when IB restarts its servers."""
-        for wait in self.patience.again if self._stood else ():
+        clock, pause = asyncio.get_running_loop().time, FIRST_PAUSE
+        given_up = clock() + self.patience.again
+        while True:
             try:
                 return await self._open()
             except Unreachable:
-                await asyncio.sleep(wait)
-        return await self._open()
+                if not self._stood or clock() + pause > given_up:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _open(self) -> IB:
         ib = IB()
         ib.RaiseRequestErrors = True
         self._trouble, self._heard = None, {}
         ib.errorEvent += self._hear
-        where = self.address
+        where, known = self.address, list[str]()
+        ib.client.apiStart += lambda: known.extend(ib.client.getAccounts())
+        problem: Exception | None = None
         try:
             await ib.connectAsync(
                 where.host,
@@ -176,15 +183,16 @@ class Line:
                 raiseSyncErrors=True,
             )
         except (OSError, TimeoutError, RequestError) as error:
-            raise self._why_not_open(error) from error
-        known = ib.client.getAccounts()
-        if where.account and where.account not in known:
+            problem = error
+        if where.account and known and where.account not in known:
             ib.disconnect()
             raise Terminal(
                 f"{where.account} is not among the accounts of the login at {where} ({', '.join(known)}); "
                 "nothing was asked. Give one of them as --account.",
                 code=321,
             )
+        if problem:
+            raise self._why_not_open(problem) from problem
         ib.reqMarketDataType(DELAYED_IF_NOT_LIVE)
         self._stood = True
         return ib
