@@ -23,6 +23,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulators.gateway", description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="folder of the simulated broker's books")
     parser.add_argument("--as-of", type=date.fromisoformat, help="the day to trade on, five minutes before its close")
+    parser.add_argument("--prices", type=Path, help="a CSV of real daily prices in place of the synthetic market")
     parser.add_argument("--port", type=int, default=0, help="where clients connect; 0 for any")
     parser.add_argument("--control", type=int, default=0, help="where commands are taken; 0 for any")
     parser.add_argument("--version", type=int, default=MOST_VERSION, help="the newest server version")
@@ -33,7 +34,7 @@ def arguments() -> argparse.Namespace:
 
 
 async def run(given: argparse.Namespace) -> None:
-    broker = open_simulated(given.home, as_of=given.as_of)
+    broker = open_simulated(given.home, prices=given.prices, as_of=given.as_of)
     try:
         async with (
             gateway(

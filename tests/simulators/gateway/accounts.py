@@ -19,6 +19,19 @@ ZERO = Decimal(0)
 MOST_SUMMARIES = 2
 LEDGER = "$LEDGER"
 BASE = "BASE"
+AMOUNTS = {
+    "NetLiquidation": "net_liquidation",
+    "TotalCashValue": "total_cash",
+    "SettledCash": "total_cash",
+    "BuyingPower": "buying_power",
+    "EquityWithLoanValue": "equity_with_loan",
+    "GrossPositionValue": "gross_position_value",
+    "InitMarginReq": "initial_margin",
+    "MaintMarginReq": "maintenance_margin",
+    "AvailableFunds": "available_funds",
+    "ExcessLiquidity": "excess_liquidity",
+}
+"""Tags of balances, and what the broker calls them."""
 
 
 class AccountRequests:
@@ -192,32 +205,14 @@ class AccountRequests:
 
     async def _values(self, account: str) -> list[Value]:
         if account != self._login.shown:
-            return [
-                ("AccountType", "INDIVIDUAL", ""),
-                ("NetLiquidation", "0.00", "USD"),
-                ("BuyingPower", "0.00", "USD"),
-            ]
+            return [("AccountType", "INDIVIDUAL", ""), *((tag, "0.00", "USD") for tag in AMOUNTS)]
         told = await self._broker.summary(self._login.account)
-        (line, *_) = await self._broker.ledger(self._login.account)
-        amounts = {
-            "NetLiquidation": told.net_liquidation,
-            "TotalCashValue": told.total_cash,
-            "SettledCash": line.settled_cash,
-            "AccruedCash": ZERO,
-            "BuyingPower": told.buying_power,
-            "EquityWithLoanValue": told.equity_with_loan,
-            "GrossPositionValue": told.gross_position_value,
-            "InitMarginReq": told.initial_margin,
-            "MaintMarginReq": told.maintenance_margin,
-            "AvailableFunds": told.available_funds,
-            "ExcessLiquidity": told.excess_liquidity,
-        }
         remaining = -1 if told.day_trades_remaining is None else told.day_trades_remaining
         return [
             ("AccountType", "INDIVIDUAL", ""),
             ("Cushion", round(told.excess_liquidity / told.net_liquidation, 6), ""),
             ("DayTradesRemaining", remaining, ""),
-            *((tag, f"{amount:.2f}", told.currency) for tag, amount in amounts.items()),
+            *((tag, f"{getattr(told, name):.2f}", told.currency) for tag, name in AMOUNTS.items()),
         ]
 
     async def _ledger(self, account: str) -> list[Value]:

@@ -47,6 +47,8 @@ class Faults:
     """Symbols that have no security definition: error 200."""
     silent_requests: set[int] = field(default_factory=set)
     """Ids of requests that get no answer."""
+    silent_symbols: set[str] = field(default_factory=set)
+    """Symbols whose prices are asked for in vain."""
     missing_messages: set[int] = field(default_factory=set)
     """Ids of messages that are never sent, such as the end of positions (62)."""
     what_if: WhatIfFault | None = None

@@ -50,15 +50,17 @@ class MarketRequests:
             Terminal: there is none.
         """
         symbol = wanted.symbol
-        if wanted.conid:
-            (quote,) = await self._broker.quotes([wanted.conid])
-            symbol = quote.symbol
-        if wanted.sec_type not in ("", "STK") or not symbol or symbol in self._faults.unknown_symbols:
-            raise Terminal(NOTHING_FOUND, code=200)
-        found = await self._broker.find_contract(symbol)
+        try:
+            if wanted.conid:
+                (quote,) = await self._broker.quotes([wanted.conid])
+                symbol = quote.symbol
+            found = await self._broker.find_contract(symbol, wanted.sec_type or "STK")
+        except Terminal as error:
+            raise Terminal(NOTHING_FOUND, code=200) from error
         at_home = ("", found.exchange)
         if (
-            wanted.currency not in ("", found.currency)
+            symbol in self._faults.unknown_symbols
+            or wanted.currency not in ("", found.currency)
             or wanted.exchange not in ("SMART", *at_home)
             or wanted.primary_exchange not in at_home
         ):
@@ -73,10 +75,7 @@ class MarketRequests:
     async def _contract_details(self, client: Client, fields: list[str]) -> None:
         given = Cursor(fields[2:])
         request, wanted = given.whole(), read_contract(given)
-        try:
-            found = await self.listed(wanted)
-        except Terminal as error:
-            raise Terminal(NOTHING_FOUND, code=200) from error
+        found = await self.listed(wanted)
         hours = hours_from(await self._login.now())
         client.send(messages.contract_details(client.version, request, found, wanted.exchange or "SMART", hours))
         client.send([52, 1, request])
@@ -101,7 +100,9 @@ class MarketRequests:
             client.prices[request] = streaming
 
     def _permits(self, client: Client, request: int, symbol: str) -> bool:
-        """Whether there will be prices; what is in their way is told."""
+        """Whether there will be prices; what is in their way is told, unless that is silence."""
+        if symbol in self._faults.silent_symbols:
+            return False
         wants_delayed = client.market_data_type in (DELAYED, DELAYED_FROZEN)
         if self._faults.competing_session:
             client.error(request, 10197, "No market data during competing live session")

@@ -24,7 +24,8 @@ from tests.simulators.gateway.login import Login
 from tests.simulators.gateway.market import MarketRequests
 from tests.simulators.gateway.order_messages import clock
 from tests.simulators.gateway.orders import Order
-from tests.simulators.gateway.trading import OrderRequests
+from tests.simulators.gateway.placing import OrderRequests
+from tests.simulators.gateway.telling import OrderNews
 from tests.simulators.gateway.wire import GREETING, Cursor, read_frame, split
 
 LEAST_VERSION, MOST_VERSION = 157, 178
@@ -69,11 +70,13 @@ class Gateway:
         self._desk = Desk(login, self.faults)
         self._accounts = AccountRequests(login)
         self._market = MarketRequests(login, self.faults)
-        self._orders = OrderRequests(login, self.faults, self._desk, self._market)
+        self._news = OrderNews(login, self.faults, self._desk)
+        self._orders = OrderRequests(login, self.faults, self._desk, self._market, self._news)
         self._handlers: dict[int, Handler] = {
             **self._accounts.handlers,
             **self._market.handlers,
             **self._orders.handlers,
+            **self._news.handlers,
         }
         self._clients: set[Client] = set()
         self._serving: set[asyncio.Task[None]] = set()
@@ -249,7 +252,7 @@ class Gateway:
     async def _look(self) -> None:
         executed = await self._desk.look()
         for order in self._desk.orders:
-            self._orders.publish(order, self._owner(order))
+            self._news.publish(order, self._owner(order))
         for client in self._ready() if executed else ():
             await self._accounts.push(client)
 

@@ -1,12 +1,10 @@
-"""Requests about orders."""
+"""Requests to place, preview and cancel orders."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 
 from brokers.errors import Terminal
-from brokers.session import NEW_YORK
 from portfolio.models import Contract, Side
 from tests.simulators.gateway import order_messages
 from tests.simulators.gateway.accounts import Handler
@@ -16,20 +14,18 @@ from tests.simulators.gateway.faults import DropOnPlace, Faults, WhatIfFault
 from tests.simulators.gateway.login import Login
 from tests.simulators.gateway.market import MarketRequests
 from tests.simulators.gateway.order_messages import Preview, preview_of
-from tests.simulators.gateway.orders import Fill, Order, Ticket, read_ticket
-from tests.simulators.gateway.wire import Cursor
+from tests.simulators.gateway.orders import Order, Ticket, read_ticket
+from tests.simulators.gateway.telling import OrderNews
 
-REMARKS = frozenset({399, 10349})
-"""Codes that are told behind the state of the order they are about, and not before it."""
 EMPTY = ("",) * 9
-NOBODY_ASKED = -1
 WARNING = "Your order is near the limit of what your account may hold."
 NO_FUNDS = "Order rejected - reason:The account has no funds."
 TIF_PRESET = "Order TIF was set to DAY based on order preset."
 
 
 class OrderRequests:
-    def __init__(self, login: Login, faults: Faults, desk: Desk, market: MarketRequests) -> None:
+    def __init__(self, login: Login, faults: Faults, desk: Desk, market: MarketRequests, news: OrderNews) -> None:
+        self._news = news
         self._login = login
         self._faults = faults
         self._desk = desk
@@ -40,13 +36,8 @@ class OrderRequests:
         self.handlers: dict[int, Handler] = {
             3: self._place,
             4: self._cancel,
-            5: self._open_orders,
-            7: self._executions,
             8: self._ids,
-            15: self._auto_open_orders,
-            16: self._all_open_orders,
             58: self._global_cancel,
-            99: self._completed_orders,
         }
 
     def next_id(self, client: Client) -> int:
@@ -59,32 +50,6 @@ class OrderRequests:
     def renumber(self) -> None:
         """Let order ids begin above all that were used."""
         self._least_id = max(self._least_id, *self._next_ids.values(), 1) + 1000
-
-    def publish(self, order: Order, owner: Client | None) -> None:
-        """Tell `owner` what is new of `order`; what nobody hears is not told again."""
-        if order.is_quiet:
-            return
-        words, order.words = order.words, []
-        state = (order.status, order.filled)
-        rows = [
-            order_messages.exec_details(owner.version if owner else 0, NOBODY_ASKED, order, fill, "SMART")
-            for fill in order.fills
-            if not fill.is_told
-        ]
-        reports = [fill for fill in order.fills if not fill.is_commission_told and not self._faults.commission_late]
-        if owner:
-            self._tell(owner, order, [one for one in words if one[0] not in REMARKS])
-            owner.send_all(rows)
-            if state != order.told:
-                self._tell_state(owner, order)
-            self._tell(owner, order, [one for one in words if one[0] in REMARKS])
-            for fill in reports:
-                self._tell_commission(owner, fill)
-        for fill in order.fills:
-            fill.is_told = True
-        for fill in reports:
-            fill.is_commission_told = True
-        order.told = state
 
     async def close(self) -> None:
         for task in self._acknowledging:
@@ -116,7 +81,7 @@ class OrderRequests:
             acknowledging = asyncio.create_task(self._acknowledge(order, client))
             self._acknowledging.add(acknowledging)
             acknowledging.add_done_callback(self._acknowledging.discard)
-        self.publish(order, client)
+        self._news.publish(order, client)
 
     async def _enter(self, order: Order) -> None:
         if self._faults.reject_orders:
@@ -207,67 +172,7 @@ class OrderRequests:
     async def _acknowledge(self, order: Order, client: Client) -> None:
         await asyncio.sleep(self._faults.acknowledge_after)
         order.is_quiet = False
-        self.publish(order, client)
-
-    # --- telling of them ---
+        self._news.publish(order, client)
 
     async def _ids(self, client: Client, _fields: list[str]) -> None:
         client.send([9, 1, self.next_id(client)])
-
-    async def _auto_open_orders(self, client: Client, fields: list[str]) -> None:
-        client.wants_orders_by_hand = fields[2] == "1"
-
-    async def _open_orders(self, client: Client, _fields: list[str]) -> None:
-        for order in self._desk.working():
-            if order.client_id == client.id:
-                self._tell_state(client, order)
-        client.send([53, 1])
-
-    async def _all_open_orders(self, client: Client, _fields: list[str]) -> None:
-        for order in self._desk.working():
-            self._tell_state(client, order)
-        client.send([53, 1])
-
-    async def _completed_orders(self, client: Client, fields: list[str]) -> None:
-        api_only = fields[1] in ("1", "True", "true")
-        for order in self._desk.orders:
-            if order.is_final and (order.order_id or not api_only):
-                client.send(order_messages.completed_order(client.version, order))
-        client.send([102])
-
-    async def _executions(self, client: Client, fields: list[str]) -> None:
-        given = Cursor(fields[2:])
-        request, client_id, account, since = given.whole(), given.whole(), given.text(), given.text()
-        symbol, _, _, side = (given.text() for _ in range(4))
-        for order in self._desk.orders:
-            if (
-                client_id in (0, order.client_id)
-                and account in ("", order.account)
-                and symbol in ("", order.symbol)
-                and side in ("", order.side.value)
-            ):
-                for fill in order.fills:
-                    if not since or fill.execution.executed_at >= _moment(since):
-                        row = order_messages.exec_details(client.version, request, order, fill, "SMART")
-                        client.send(row)
-                        if not self._faults.commission_late:
-                            self._tell_commission(client, fill)
-        client.send([55, 1, request])
-
-    def _tell_state(self, client: Client, order: Order) -> None:
-        client.send(order_messages.open_order(client.version, order))
-        client.send(order_messages.order_status(order))
-
-    def _tell_commission(self, client: Client, fill: Fill) -> None:
-        client.send(order_messages.commission_report(fill, is_known=not self._faults.commission_unknown))
-
-    @staticmethod
-    def _tell(client: Client, order: Order, words: list[tuple[int, str]]) -> None:
-        for code, text in words:
-            client.error(order.order_id, code, text)
-
-
-def _moment(text: str) -> datetime:
-    """A time as clients write it: in New York, or behind a dash in UTC."""
-    moment = datetime.strptime(f"{text[:8]} {text[8:].lstrip(' -')[:8]}", "%Y%m%d %H:%M:%S")  # noqa: DTZ007
-    return moment.replace(tzinfo=UTC if text[8:9] == "-" else NEW_YORK)
