@@ -6,9 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -20,11 +18,10 @@ from ibapi.order import Order
 from ibapi.scanner import ScannerSubscription
 from ibapi.wrapper import EWrapper
 
-from brokers.simulated import SimulatedBroker, open_simulated
+from brokers.simulated import SimulatedBroker
 from portfolio.models import Quote
-from tests.simulators.gateway import DropOnPlace, Gateway, WhatIfFault, gateway
+from tests.simulators.gateway import DropOnPlace, Gateway, WhatIfFault
 
-MONDAY = date(2026, 6, 15)
 CLIENT = 3
 UNSET = 1.7976931348623157e308
 
@@ -87,30 +84,10 @@ async def talking(served: Gateway, client_id: int = CLIENT) -> AsyncIterator[Tal
 
 
 @pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[SimulatedBroker]:
-    opened = open_simulated(tmp_path, as_of=MONDAY)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def served(broker: SimulatedBroker) -> AsyncIterator[Gateway]:
-    async with gateway(broker, beat=0) as running:
-        yield running
-
-
-@pytest.fixture
 async def talk(served: Gateway) -> AsyncIterator[Talk]:
     async with talking(served) as begun:
         await begun.until("nextValidId", 1)
         yield begun
-
-
-@pytest.fixture
-async def quote(broker: SimulatedBroker) -> Quote:
-    contract = await broker.find_contract("SPY")
-    (shown,) = await broker.quotes([contract.conid])
-    return shown
 
 
 def spy() -> Contract:

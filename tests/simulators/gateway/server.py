@@ -121,8 +121,9 @@ class Gateway:
 
     def announce(self, code: int, words: str | None = None) -> None:
         """Tell every client something that is about no request of its own, such as 1100."""
+        said = words or ANNOUNCEMENTS[code]
         for client in self._ready():
-            client.error(NO_REQUEST, code, words or ANNOUNCEMENTS[code])
+            client.error(NO_REQUEST, code, said)
 
     async def drop(self) -> None:
         """Close every connection."""
