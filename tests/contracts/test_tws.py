@@ -1,4 +1,4 @@
-"""The broker contract over TWS, which is a simulated Gateway here, at the oldest and the newest version that is spoken."""
+"""The broker contract over TWS, which is a simulated Gateway here, at the oldest and the newest version spoken."""
 
 from __future__ import annotations
 

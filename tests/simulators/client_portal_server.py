@@ -9,19 +9,15 @@ liquidation. A failure is `{"error": ...}` in an answer that is not marked as an
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-import uvicorn
 from mcp.server.fastmcp import FastMCP
 from mcp.server.fastmcp.exceptions import ToolError
 from mcp.types import ContentBlock, TextContent
@@ -384,14 +380,3 @@ class ClientPortalServer(FastMCP[object]):
 
 def _echo(conid: int, side: str, quantity: float, order_type: str, price: float | None) -> JsonObject:
     return {"conid": conid, "side": side, "quantity": quantity, "order_type": order_type, "price": price}
-
-
-@asynccontextmanager
-async def over_http(server: FastMCP[object]) -> AsyncIterator[str]:
-    """The address at which `server` is served over streamable HTTP meanwhile."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        web = uvicorn.Server(uvicorn.Config(server.streamable_http_app(), log_level="warning", ws="none"))
-        serving = asyncio.create_task(web.serve([listening]))
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
-        web.should_exit = True
-        await serving

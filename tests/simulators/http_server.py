@@ -1,12 +1,16 @@
-"""A web server on the loopback that speaks just enough MCP to be opened, and then misbehaves as it is told."""
+"""Web servers on the loopback: an MCP server as it is, and one that speaks just enough of it to be opened."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+
+import uvicorn
+from mcp.server.fastmcp import FastMCP
 
 # What goes back over the socket for a request's method; None closes the connection without a word.
 Reply = Callable[[str], "bytes | None"]
@@ -23,6 +27,17 @@ def http(status: str, kind: str, body: str) -> bytes:
 
 def result(request_id: Any, value: dict[str, Any]) -> bytes:
     return http("200 OK", "application/json", json.dumps({"jsonrpc": "2.0", "id": request_id, "result": value}))
+
+
+@asynccontextmanager
+async def over_http(server: FastMCP[object]) -> AsyncIterator[str]:
+    """The address at which `server` is served over streamable HTTP meanwhile."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        web = uvicorn.Server(uvicorn.Config(server.streamable_http_app(), log_level="warning", ws="none"))
+        serving = asyncio.create_task(web.serve([listening]))
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
+        web.should_exit = True
+        await serving
 
 
 @asynccontextmanager

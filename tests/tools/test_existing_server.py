@@ -23,8 +23,9 @@ from brokers.protocol import Broker
 from brokers.session import ExchangeCalendar
 from brokers.simulated import open_simulated
 from portfolio.models import AccountSummary, Bar, Contract, OrderTerms, Position, Quote, Side
-from tests.simulators.client_portal_server import CancelCall, ClientPortalServer, Fault, PlaceCall, over_http
+from tests.simulators.client_portal_server import CancelCall, ClientPortalServer, Fault, PlaceCall
 from tests.simulators.delegating_broker import DelegatingBroker
+from tests.simulators.http_server import over_http
 from tests.simulators.scripted_server import ScriptedServer, as_json, tool
 from tools.account import AccountReader
 from tools.client import NoTools, Toolbox, open_toolbox

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,12 +12,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from brokers.simulated import open_simulated
 from graph.journal import Journal
 from portfolio.models import OrderTerms, Side
 from tests.permits import journal_in, now, permit
+from tests.simulators.http_server import over_http
 from tools.account import AccountReader
 from tools.client import Toolbox, open_toolbox
 from tools.desk import OrderDesk
@@ -45,20 +44,14 @@ async def over_stdio(folder: Path) -> AsyncIterator[Toolbox]:
 
 
 @asynccontextmanager
-async def over_http(folder: Path) -> AsyncIterator[Toolbox]:
+async def served(folder: Path) -> AsyncIterator[Toolbox]:
     broker = open_simulated(folder, as_of=FRIDAY)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        app = build_server(broker).streamable_http_app()
-        web = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
-        serving = asyncio.create_task(web.serve([listening]))
-        async with open_toolbox(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp") as box:
-            yield box
-        web.should_exit = True
-        await serving
+    async with over_http(build_server(broker)) as address, open_toolbox(address) as box:
+        yield box
     await broker.close()
 
 
-TRANSPORTS = {"memory": in_memory, "stdio": over_stdio, "http": over_http}
+TRANSPORTS = {"memory": in_memory, "stdio": over_stdio, "http": served}
 
 
 async def facts(box: Toolbox, journal: Journal) -> dict[str, object]:
