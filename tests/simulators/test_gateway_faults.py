@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from ib_async import IB, RequestError, Stock
 
+from brokers.simulated import SimulatedBroker
 from portfolio.models import Quote
 from tests.simulators.gateway import DropOnPlace, Gateway, NotLoggedIn, WhatIfFault
 from tests.simulators.ib_async_client import CLIENT, Talk, ask, distant, talking, until
@@ -105,7 +106,9 @@ async def test_an_order_fills_little_by_little(talk: Talk, served: Gateway, quot
     assert [fill.execution.cumQty for fill in trade.fills][:2] == [2, 4]
 
 
-async def test_a_partly_filled_order_can_be_cancelled(talk: Talk, served: Gateway, quote: Quote) -> None:
+async def test_a_partly_filled_order_can_be_cancelled(
+    talk: Talk, served: Gateway, broker: SimulatedBroker, quote: Quote
+) -> None:
     served.faults.fill_at_most = 2
     trade = talk.buy(50, ask(quote))
     await until(lambda: trade.orderStatus.filled == 2)
@@ -113,6 +116,7 @@ async def test_a_partly_filled_order_can_be_cancelled(talk: Talk, served: Gatewa
     await until(lambda: trade.orderStatus.status == "Cancelled")
     (booked,) = served.orders()
     assert 0 < booked.filled < 50
+    assert await broker.open_orders(served.account) == []
     assert booked.filled == sum(Decimal(str(fill.execution.shares)) for fill in trade.fills)
 
 
@@ -136,6 +140,24 @@ async def test_orders_are_held_until_they_are_not(talk: Talk, served: Gateway, q
     served.faults.hold_orders = False
     await served.tick()
     await until(lambda: trade.orderStatus.status == "Filled")
+
+
+async def test_an_order_beyond_margin_is_not_held(talk: Talk, served: Gateway, quote: Quote) -> None:
+    served.faults.hold_orders = True
+    trade = talk.buy(100_000, ask(quote))
+    await until(lambda: trade.orderStatus.status == "Inactive")
+    assert talk.said_of(trade.order) == [201]
+
+
+async def test_a_held_order_can_be_cancelled(talk: Talk, served: Gateway, quote: Quote) -> None:
+    served.faults.hold_orders = True
+    trade = talk.buy(1, ask(quote))
+    await until(lambda: talk.said_of(trade.order) == [399])
+    talk.ib.cancelOrder(trade.order)
+    await until(lambda: trade.orderStatus.status == "Cancelled")
+    served.faults.hold_orders = False
+    await served.tick()
+    assert served.orders()[0].filled == 0
 
 
 async def test_a_live_order_has_its_tif_set(talk: Talk, served: Gateway, quote: Quote) -> None:

@@ -161,7 +161,8 @@ async def test_a_closed_market_shows_its_last_state_only_if_asked(tmp_path: Path
     broker = open_simulated(tmp_path, as_of=SATURDAY)
     async with gateway(broker, beat=0) as served, talking(served) as talk:
         ticker = await talk.snapshot()
-        assert (ticker.marketDataType, ticker.bid, ticker.ask) == (1, -1, -1) or ticker.bid != ticker.bid
+        assert (ticker.marketDataType, ticker.bid, ticker.ask) == (1, -1, -1)
+        assert ticker.last > 0
         talk.ib.reqMarketDataType(2)
         ticker = await talk.snapshot()
         assert ticker.marketDataType == 2
@@ -323,6 +324,13 @@ async def test_an_order_by_hand_has_no_order_id(talk: Talk, served: Gateway, quo
     assert (seen.order.orderId, seen.order.clientId) == (0, 0)
     assert seen.order.permId == served.orders()[0].perm_id
     assert await talk.ib.reqOpenOrdersAsync() == []
+
+
+async def test_client_0_is_told_of_orders_by_hand(served: Gateway, quote: Quote) -> None:
+    async with talking(served, 0) as talk:
+        await until(lambda: any(request.id == 15 for request in served.requests))
+        placed = await served.by_hand(SPY, Side.BUY, 1, distant(quote))
+        await until(lambda: [trade.order.permId for trade in talk.ib.openTrades()] == [placed.perm_id])
 
 
 async def test_a_person_may_trade_meanwhile(talk: Talk, served: Gateway) -> None:

@@ -1,4 +1,16 @@
-"""A simulated IB Gateway: the TWS wire protocol on a loopback port, over the simulated broker."""
+"""A simulated IB Gateway: the TWS wire protocol on a loopback port, over the simulated broker.
+
+    async with gateway(open_simulated(folder, as_of=day)) as running:
+        await ib.connectAsync("127.0.0.1", running.port, clientId=1)
+        running.faults.reject_orders = True
+
+It speaks server versions 157 to 178 to clients that nobody may change. What can be wrong is in `faults.py` and in the
+methods of `Gateway`; `remote.py` runs it in another process. Its layouts were read off clients' decoders: where a
+capture of a real Gateway differs, the capture is right.
+
+Not served: combinations, orders other than LMT and MKT for the day, changes of orders, bars other than daily, depth,
+news, options, and groups of accounts. Asking for them is an error.
+"""
 
 from tests.simulators.gateway.connection import Request
 from tests.simulators.gateway.faults import DropOnPlace, Faults, NotLoggedIn, WhatIfFault

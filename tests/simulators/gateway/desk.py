@@ -75,7 +75,8 @@ class Desk:
         Raises:
             Terminal: the broker takes it for no order at all, and it is not in the books.
         """
-        refusal = (await self.what_if(order)).error if self._faults.fill_at_most else None
+        is_whole = not self._faults.fill_at_most and not self._faults.hold_orders
+        refusal = None if is_whole else (await self.what_if(order)).error
         if refusal:
             await self.refuse(order, refusal)
             return
@@ -95,7 +96,7 @@ class Desk:
     async def cancel(self, order: Order) -> None:
         if order.parts and not order.is_final:
             await self._broker.cancel(self._login.account, order.parts[-1].order_id)
-        await self.look()
+        await self._see()
         if not order.is_final:
             await self._end(order, "Cancelled", TAKEN_OFF)
 
@@ -104,6 +105,16 @@ class Desk:
         for order in self.working():
             if not self._faults.hold_orders and order.filled == order.passed_on < order.quantity:
                 await self._pass_on(order)
+        return await self._see()
+
+    def working(self) -> list[Order]:
+        return [order for order in self.orders if not order.is_final]
+
+    def find(self, client_id: int, order_id: int) -> Order | None:
+        mine = [order for order in self.orders if (order.client_id, order.order_id) == (client_id, order_id)]
+        return mine[-1] if mine else None
+
+    async def _see(self) -> bool:
         found = await self._broker.open_orders(self._login.account)
         for one in found:
             self._owner(one)
@@ -112,13 +123,6 @@ class Desk:
         for order in self.working():
             await self._settle(order, is_open)
         return executed
-
-    def working(self) -> list[Order]:
-        return [order for order in self.orders if not order.is_final]
-
-    def find(self, client_id: int, order_id: int) -> Order | None:
-        mine = [order for order in self.orders if (order.client_id, order.order_id) == (client_id, order_id)]
-        return mine[-1] if mine else None
 
     async def _pass_on(self, order: Order) -> None:
         """Give the broker what is left of `order`, or as much of it as may fill at a look."""

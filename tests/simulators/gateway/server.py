@@ -10,7 +10,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Self
 
 from brokers.errors import BrokerError
@@ -235,7 +235,7 @@ class Gateway:
                 client.error(NO_REQUEST, 505, f"Fatal Error: Unknown message id. {number}")
         except BrokerError as error:
             client.error(request, error.code or 321, str(error))
-        except (ValueError, IndexError, InvalidOperation) as error:
+        except (ValueError, IndexError, ArithmeticError) as error:
             client.error(request, 320, f"Error reading request. {type(error).__name__}")
 
     async def _start(self, client: Client, fields: list[str]) -> None:
