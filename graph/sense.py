@@ -25,6 +25,8 @@ from portfolio.models import Account, AccountSummary, Contract, DataCheck, Portf
 from portfolio.percent import in_percent
 from tools.account import AccountReader
 
+Listing = Awaitable[dict[str, Contract]]
+
 # Positions and the summary are read at slightly different moments, so they may differ by a little.
 MOST_GAP = Decimal(2)
 # A position is marked now and then, a quote is of this moment; a tenth apart they speak of different things.
@@ -35,13 +37,19 @@ MOST_REASONS = 2
 async def sense(state: State, runtime: Runtime[Context]) -> State:
     context = runtime.context
     _refuse_half_a_server(context.reader)
-    account = await the_account(context.reader)
-    context.claim(account.account_id)
-    runtime.stream_writer(Progress("settling earlier orders"))
-    close_earlier_plans(account.account_id, state["run_id"], context)
-    await settle_earlier_orders(account.account_id, context)
-    runtime.stream_writer(Progress("reading the account and its market"))
-    snapshot = await observe(account, context)
+    # What the symbols of the rules are hangs on nothing else, so it is asked for beside everything.
+    listing = asyncio.create_task(context.reader.find_contracts(context.settings.symbols))
+    try:
+        account = await the_account(context.reader)
+        context.claim(account.account_id)
+        runtime.stream_writer(Progress("settling earlier orders"))
+        close_earlier_plans(account.account_id, state["run_id"], context)
+        await settle_earlier_orders(account.account_id, context)
+        runtime.stream_writer(Progress("reading the account and its market"))
+        snapshot = await observe(account, context, listing)
+    finally:
+        listing.cancel()
+        await asyncio.gather(listing, return_exceptions=True)
     day = context.trading_day(snapshot)
     sensed: State = {"snapshot": snapshot, "unresolved": day.unresolved}
     return sensed if day.halted is None else {**sensed, "halted": day.halted}
@@ -55,9 +63,10 @@ def _refuse_half_a_server(reader: AccountReader) -> None:
         )
 
 
-async def observe(account: Account, context: Context) -> PortfolioSnapshot:
+async def observe(account: Account, context: Context, listing: Listing | None = None) -> PortfolioSnapshot:
     """The account and its market now, held against what the journal knows, and the day's value kept there."""
-    snapshot = await _in_time(read_snapshot(account, context.reader, context.settings), context.settings)
+    reading = read_snapshot(account, context.reader, context.settings, listing)
+    snapshot = await _in_time(reading, context.settings)
     orders = context.journal.orders
     snapshot = _clock_checked(snapshot, orders.last_sent_at(account.account_id))
     today = trading_day(snapshot.as_of)
@@ -116,22 +125,26 @@ async def the_account(reader: AccountReader) -> Account:
     return accounts[0]
 
 
-async def read_snapshot(account: Account, reader: AccountReader, settings: Settings) -> PortfolioSnapshot:
+async def read_snapshot(
+    account: Account, reader: AccountReader, settings: Settings, listing: Listing | None = None
+) -> PortfolioSnapshot:
     """The account and the market of every symbol held or named by an enabled rule, read now.
 
     Open orders come first: one that fills meanwhile then counts as promised and as done, which is too careful. The
-    other way round it would count as neither.
+    other way round it would count as neither. `listing` are the contracts of the rules' symbols, where they are being
+    read already.
     """
     open_orders = await reader.open_orders(account.account_id)
-    summary, positions, _, session = await asyncio.gather(
+    summary, positions, listed, session = await asyncio.gather(
         reader.summary(account.account_id),
         reader.positions(account.account_id),
-        reader.find_contracts(settings.symbols),  # they are remembered, and asked for while the rest is on its way
+        listing or reader.find_contracts(settings.symbols),
         _session(settings.symbols, reader),
     )
     held = [position.symbol for position in positions if position.quantity != 0]
     symbols = list(dict.fromkeys([*settings.symbols, *held]))
-    contracts = await reader.find_contracts(symbols)
+    # Now that it is known what is held under them; those that were not found are not asked for again.
+    contracts = await reader.find_contracts(symbol for symbol in symbols if symbol in listed or symbol in held)
     quotes = await _quotes(contracts, reader)
     snapshot = PortfolioSnapshot(
         account=account,
