@@ -50,15 +50,13 @@ class Pace:
     """At most `most` requests in `seconds`; times are those of a clock that cannot jump."""
 
     def __init__(self, most: int = MOST, seconds: float = WITHIN_SECONDS) -> None:
-        self._most = most
         self._seconds = seconds
-        self._sent: deque[float] = deque()
+        self._sent: deque[float] = deque(maxlen=most)
 
     def wait(self, now: float) -> float:
         """Seconds until the next request may go out."""
-        while self._sent and now - self._sent[0] >= self._seconds:
-            self._sent.popleft()
-        return 0.0 if len(self._sent) < self._most else self._sent[0] + self._seconds - now
+        is_full = len(self._sent) == self._sent.maxlen
+        return max(self._sent[0] + self._seconds - now, 0.0) if is_full else 0.0
 
     def sent(self, now: float) -> None:
         self._sent.append(now)

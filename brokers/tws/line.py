@@ -217,9 +217,16 @@ class Line:
             )
         if isinstance(error, OSError) and error.strerror:
             return Unreachable(f"{where} cannot be reached ({error.strerror}); nothing was asked. Look at --host.")
+        open_ones = error.args[0] if error.args and isinstance(error.args[0], list) else []
+        if open_ones:
+            listed = ", ".join(map(str, open_ones))
+            return Unreachable(
+                f"TWS or IB Gateway at {where} left questions open at the start ({listed}); nothing more was asked. "
+                "Restart it if it stays so."
+            )
         return Unreachable(
-            f"TWS or IB Gateway at {where} left questions open at the start ({error}); nothing more was asked. "
-            "Restart it if it stays so."
+            f"TWS or IB Gateway at {where} broke the connection off at the start ({error}); nothing was asked. "
+            "Look at its window, and run again."
         )
 
     def _hear(self, _request: int, code: int, text: str, _contract: object) -> None:

@@ -22,9 +22,11 @@ def number(told: float | str | Decimal | None) -> Decimal | None:
     if not isfinite(amount) or abs(amount) >= min(LARGEST, UNSET_DOUBLE):
         return None
     try:
-        return Decimal(str(told))
+        exact = Decimal(str(told))
     except InvalidOperation:
         return None
+    # The library reads everything as floats, of which a whole one is written with a decimal place too many.
+    return Decimal(int(exact)) if isinstance(told, float) and exact == exact.to_integral_value() else exact
 
 
 def price(told: float | str | Decimal | None) -> Decimal | None:
