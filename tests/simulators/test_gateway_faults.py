@@ -130,11 +130,11 @@ async def test_an_order_beyond_margin_is_refused_whole_where_parts_would_fit(
 
 
 async def test_orders_are_held_until_they_are_not(talk: Talk, served: Gateway, quote: Quote) -> None:
-    """The client takes its warning for more than it is: the order is alive."""
+    """The client takes its warning for more than it is, until it hears of the order once more: it is alive."""
     served.faults.hold_orders = True
     trade = talk.buy(1, ask(quote))
     await until(lambda: talk.said_of(trade.order) == [399])
-    assert trade.orderStatus.status == "ValidationError"
+    assert [entry.status for entry in trade.log][-2:] == ["ValidationError", "PreSubmitted"]
     (seen,) = await talk.ib.reqAllOpenOrdersAsync()
     assert seen.orderStatus.status == "PreSubmitted"
     served.faults.hold_orders = False
@@ -189,7 +189,7 @@ async def test_a_symbol_has_no_prices_and_nobody_says_why(talk: Talk, served: Ga
 
 async def test_prices_are_delayed(talk: Talk, served: Gateway, quote: Quote) -> None:
     served.faults.delayed_only = True
-    with pytest.raises(RequestError, match="354"):
+    with pytest.raises(RequestError, match="10089"):
         await talk.snapshot()
     talk.ib.reqMarketDataType(3)
     ticker = await talk.snapshot()
@@ -234,6 +234,16 @@ async def test_commission_is_unknown(talk: Talk, served: Gateway, quote: Quote) 
     trade = talk.buy(1, ask(quote))
     await until(lambda: trade.fills and trade.fills[0].commissionReport.execId)
     assert trade.fills[0].commissionReport.commission == 1.7976931348623157e308
+
+
+async def test_executions_tell_no_time_zone(talk: Talk, served: Gateway, quote: Quote) -> None:
+    """A client that is not told where the Gateway stands would take its own zone."""
+    served.faults.times_without_zone = True
+    talk.ib.TimezoneTWS = "US/Eastern"
+    talk.buy(1, ask(quote))
+    await until(talk.ib.fills)
+    (fill,) = await talk.ib.reqExecutionsAsync()
+    assert fill.execution.time == datetime(2026, 6, 15, 19, 55, tzinfo=UTC)
 
 
 async def test_the_api_is_read_only(talk: Talk, served: Gateway, quote: Quote) -> None:

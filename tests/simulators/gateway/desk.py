@@ -18,12 +18,10 @@ from brokers.session import NEW_YORK
 from portfolio.models import BrokerOrder, Execution, OrderStatus, Side, WhatIf
 from tests.simulators.gateway.faults import Faults
 from tests.simulators.gateway.login import Login
-from tests.simulators.gateway.order_messages import average
+from tests.simulators.gateway.order_messages import TAKEN_OFF, average
 from tests.simulators.gateway.orders import ZERO, Fill, Order
 
 CANCELLED, REJECTED, WARNING = 202, 201, 399
-NOT_YET = "Order Message: Warning: your order will not be placed at the exchange until the open of the next session."
-TAKEN_OFF = "Order Canceled - reason:"
 
 
 class Desk:
@@ -82,7 +80,7 @@ class Desk:
             return
         if self._faults.hold_orders:
             order.status = "PreSubmitted"
-            order.words.append((WARNING, NOT_YET))
+            order.words.append((WARNING, _not_yet(order)))
         else:
             await self._pass_on(order)
         self.orders.append(order)
@@ -193,6 +191,13 @@ class Desk:
                 "client_order_id": name,
             }
         )
+
+
+def _not_yet(order: Order) -> str:
+    return (
+        f"Order Message:\n{order.side} {order.quantity} {order.symbol}\nWarning: Your order will not be placed at the "
+        "exchange until the next session opens."
+    )
 
 
 def _order_of(one: Execution, done: Sequence[Execution]) -> BrokerOrder:

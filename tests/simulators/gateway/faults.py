@@ -68,7 +68,7 @@ class Faults:
     not_subscribed: bool = False
     """Error 354 instead of prices, and no end of a snapshot."""
     delayed_only: bool = False
-    """No live prices: delayed ones behind warning 10167 for who asked for type 3 or 4, error 354 for everybody else."""
+    """No live prices: delayed ones behind warning 10167 for who asked for type 3 or 4, error 10089 for others."""
     pacing_enforced: bool = False
     """Error 162 for history more than 60 times in ten minutes, or the same again within 15 seconds."""
     pacing_violation: bool = False
@@ -79,6 +79,8 @@ class Faults:
     """Fills come without their commission, which is told once this is off."""
     commission_unknown: bool = False
     """Commission is told as the number that stands for none, 1.7976931348623157E308."""
+    times_without_zone: bool = False
+    """Executions tell New York's time without saying so, as older Gateways write it."""
     read_only: bool = False
     """The API settings forbid orders, what-ifs and cancels: error 321."""
     not_logged_in: NotLoggedIn | None = None

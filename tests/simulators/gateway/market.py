@@ -18,6 +18,14 @@ from tests.simulators.gateway.past import FAILED, NO_DATA, Past
 from tests.simulators.gateway.wire import Cursor
 
 NOTHING_FOUND = "No security definition has been found for the request"
+NOT_SUBSCRIBED = (
+    "Requested market data is not subscribed. Check API status by selecting the Account menu then under Management "
+    "choose Market Data Subscription Manager and/or availability of delayed data."
+)
+DELAYED_AVAILABLE = (
+    "Requested market data requires additional subscription for API. See link in 'Market Data Connections' dialog for "
+    "more details.Delayed market data is available."
+)
 LIVE, FROZEN, DELAYED, DELAYED_FROZEN = 1, 2, 3, 4
 DELAY = timedelta(minutes=15)
 MOST_SCANNED = 50
@@ -89,9 +97,9 @@ class MarketRequests:
         given.skip(3 if given.flag() else 0)
         _, is_snapshot = given.text(), given.flag()
         found = await self.listed(wanted)
+        client.send([81, request, found.min_tick, "9c0001", 3])
         if not self._permits(client, request, found.symbol):
             return
-        client.send([81, request, found.min_tick, "9c0001", 3])
         streaming = Streaming(found.conid)
         await self._tell_prices(client, request, streaming)
         if is_snapshot:
@@ -107,14 +115,11 @@ class MarketRequests:
         if self._faults.competing_session:
             client.error(request, 10197, "No market data during competing live session")
             return False
-        if self._faults.not_subscribed or (self._faults.delayed_only and not wants_delayed):
-            client.error(
-                request,
-                354,
-                "Requested market data is not subscribed. Check API status by selecting the Account menu then under "
-                "Management choose Market Data Subscription Manager and/or availability of delayed data."
-                f"{symbol} S/TOP/ALL",
-            )
+        if self._faults.not_subscribed:
+            client.error(request, 354, f"{NOT_SUBSCRIBED}{symbol} S/TOP/ALL")
+            return False
+        if self._faults.delayed_only and not wants_delayed:
+            client.error(request, 10089, f"{DELAYED_AVAILABLE}{symbol} NASDAQ.NMS/TOP/ALL")
             return False
         if self._faults.delayed_only:
             words = "Requested market data is not subscribed. Displaying delayed market data."

@@ -97,7 +97,7 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
-        return ZERO if self.status == "Inactive" else self.quantity - self.filled
+        return self.quantity - self.filled
 
     @property
     def average_price(self) -> Decimal:

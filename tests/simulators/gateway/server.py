@@ -245,6 +245,8 @@ class Gateway:
             await client.close()
             return
         client.id = number
+        await self._look()
+        await self._news.greet(client)
         await self._handlers[17](client, fields)
         await self._handlers[8](client, fields)
         for code in AT_CONNECT:

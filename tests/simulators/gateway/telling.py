@@ -14,10 +14,10 @@ from tests.simulators.gateway.login import Login
 from tests.simulators.gateway.orders import Fill, Order
 from tests.simulators.gateway.wire import Cursor
 
-REMARKS = frozenset({399, 10349})
+HELD = 399
+REMARKS = frozenset({202, HELD, 10349})
 """Codes that are told behind the state of the order they are about, and not before it."""
 NOBODY_ASKED = -1
-ROUTED = "SMART"
 
 
 class OrderNews:
@@ -39,27 +39,39 @@ class OrderNews:
         """Tell `owner` what is new of `order`; what nobody hears is not told again."""
         if order.is_quiet:
             return
-        words, order.words = order.words, []
-        state = (order.status, order.filled)
-        rows = [
-            order_messages.exec_details(owner.version if owner else 0, NOBODY_ASKED, order, fill, ROUTED)
-            for fill in order.fills
-            if not fill.is_told
-        ]
         reports = [fill for fill in order.fills if not fill.is_commission_told and not self._faults.commission_late]
         if owner:
-            self._tell(owner, order, [one for one in words if one[0] not in REMARKS])
-            owner.send_all(rows)
-            if state != order.told:
-                self._tell_state(owner, order)
-            self._tell(owner, order, [one for one in words if one[0] in REMARKS])
+            self._tell_news(owner, order)
             for fill in reports:
                 self._tell_commission(owner, fill)
         for fill in order.fills:
             fill.is_told = True
         for fill in reports:
             fill.is_commission_told = True
-        order.told = state
+        order.words, order.told = [], (order.status, order.filled)
+
+    def _tell_news(self, owner: Client, order: Order) -> None:
+        """Refusals, executions, the order's state, and remarks, as the real Gateway orders them.
+
+        A cancellation is told in the status alone, and of an order that is held there is word once more afterwards.
+        """
+        remarks = [one for one in order.words if one[0] in REMARKS]
+        self._tell(owner, order, [one for one in order.words if one not in remarks])
+        for fill in order.fills:
+            if not fill.is_told:
+                self._tell_execution(owner, NOBODY_ASKED, order, fill)
+        if (order.status, order.filled) != order.told:
+            if order.status != "Cancelled" or not order.told:
+                owner.send(order_messages.open_order(owner.version, order))
+            owner.send(order_messages.order_status(order))
+        self._tell(owner, order, remarks)
+        if any(code == HELD for code, _ in remarks):
+            self._tell_state(owner, order)
+
+    async def greet(self, client: Client) -> None:
+        """A client is told of its working orders without asking, and before anything else."""
+        if any(order.client_id == client.id for order in self._desk.working()):
+            await self._open_orders(client, [])
 
     async def _auto_open_orders(self, client: Client, fields: list[str]) -> None:
         client.wants_orders_by_hand = fields[2] == "1"
@@ -101,13 +113,17 @@ class OrderNews:
     def _tell_executions(self, client: Client, request: int, order: Order, since: datetime) -> None:
         for fill in order.fills:
             if fill.execution.executed_at >= since:
-                client.send(order_messages.exec_details(client.version, request, order, fill, ROUTED))
+                self._tell_execution(client, request, order, fill)
                 if not self._faults.commission_late:
                     self._tell_commission(client, fill)
 
     async def _midnight(self) -> datetime:
         now = (await self._login.now()).astimezone(NEW_YORK)
         return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def _tell_execution(self, client: Client, request: int, order: Order, fill: Fill) -> None:
+        with_zone = not self._faults.times_without_zone
+        client.send(order_messages.exec_details(client.version, request, order, fill, with_zone=with_zone))
 
     def _tell_state(self, client: Client, order: Order) -> None:
         client.send(order_messages.open_order(client.version, order))
