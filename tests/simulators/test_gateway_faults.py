@@ -236,6 +236,13 @@ async def test_commission_is_unknown(talk: Talk, served: Gateway, quote: Quote) 
     assert trade.fills[0].commissionReport.commission == 1.7976931348623157e308
 
 
+async def test_the_time_is_not_told_twice_in_a_row(talk: Talk, served: Gateway) -> None:
+    served.faults.time_once_in = 60
+    assert await talk.ib.reqCurrentTimeAsync() is not None
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(talk.ib.reqCurrentTimeAsync(), 0.1)
+
+
 async def test_executions_tell_no_time_zone(talk: Talk, served: Gateway, quote: Quote) -> None:
     """A client that is not told where the Gateway stands would take its own zone."""
     served.faults.times_without_zone = True
@@ -282,6 +289,19 @@ async def test_a_restart_keeps_orders_and_begins_new_ids(served: Gateway, quote:
         (seen,) = await talk.ib.reqOpenOrdersAsync()
         assert seen.order.orderRef == "kept"
         assert talk.ib.client.getReqId() > trade.order.orderId + 1000
+
+
+async def test_after_a_restart_ids_of_lost_orders_may_come_again(served: Gateway, quote: Quote) -> None:
+    async with talking(served) as talk:
+        trade = talk.buy(1, distant(quote))
+        await until(lambda: trade.orderStatus.status == "Submitted")
+        served.faults.drop_on_place = DropOnPlace.LOST
+        lost = talk.buy(1, distant(quote))
+        await until(lambda: not talk.ib.isConnected())
+    await served.restart(0.01, renumber=False)
+    async with talking(served):
+        first_of_its_ids = [request.fields[2] for request in served.requests if request.id == 76][-1]
+        assert int(first_of_its_ids) == lost.order.orderId
 
 
 async def test_dropped_clients_may_come_back_under_their_id(served: Gateway) -> None:

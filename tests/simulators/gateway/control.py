@@ -57,8 +57,8 @@ class Control:
     async def drop(self) -> None:
         await self._gateway.drop()
 
-    async def restart(self, down_for: float = 0.1) -> None:
-        await self._gateway.restart(down_for)
+    async def restart(self, down_for: float = 0.1, **options: bool) -> None:
+        await self._gateway.restart(down_for, **options)
 
     async def orders(self) -> Any:
         return [_facts(order) for order in self._gateway.orders()]

@@ -79,6 +79,8 @@ class Faults:
     """Fills come without their commission, which is told once this is off."""
     commission_unknown: bool = False
     """Commission is told as the number that stands for none, 1.7976931348623157E308."""
+    time_once_in: float = 0.0
+    """Seconds within which the time, once told, is not told again; a real Gateway is reported to want about 4."""
     times_without_zone: bool = False
     """Executions tell New York's time without saying so, as older Gateways write it."""
     read_only: bool = False

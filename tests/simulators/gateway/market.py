@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from datetime import timedelta
 
 from brokers.errors import Terminal
@@ -37,6 +39,7 @@ class MarketRequests:
         self._broker = login.broker
         self._faults = faults
         self._past = Past(login.broker, faults)
+        self._told_time = -math.inf
         self.handlers: dict[int, Handler] = {
             1: self._market_data,
             2: self._end_market_data,
@@ -180,6 +183,9 @@ class MarketRequests:
         client.send(messages.scanner_parameters(await self._broker.scan_codes()))
 
     async def _time(self, client: Client, _fields: list[str]) -> None:
+        if time.monotonic() - self._told_time < self._faults.time_once_in:
+            return
+        self._told_time = time.monotonic()
         client.send([49, 1, int((await self._login.now()).timestamp())])
 
     async def _market_rule(self, client: Client, fields: list[str]) -> None:

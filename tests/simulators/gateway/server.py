@@ -131,15 +131,20 @@ class Gateway:
             await client.close()
         await asyncio.gather(*self._serving, return_exceptions=True)
 
-    async def restart(self, down_for: float = 0.1) -> None:
-        """Go away for that many seconds and come back with books and orders, and with new order ids."""
+    async def restart(self, down_for: float = 0.1, *, renumber: bool = True) -> None:
+        """Go away for that many seconds and come back with books and orders.
+
+        Order ids then begin far above the old ones, or with `renumber` off behind the last one that was seen, so that
+        a client meets ids again that it gave to orders which got lost.
+        """
         await self._stop_listening()
         await self.drop()
         listening = socket.socket()
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((LOOPBACK, self.port))  # not listening yet: connections are refused, and the port stays ours
         await asyncio.sleep(down_for)
-        self._orders.renumber()
+        if renumber:
+            self._orders.renumber()
         self._server = await asyncio.start_server(self._serve, sock=listening)
 
     async def by_hand(
