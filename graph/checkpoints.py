@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from enum import Enum
 from pathlib import Path
 
 import aiosqlite
@@ -23,7 +24,8 @@ def _kinds(base: type[Fact]) -> Iterator[type]:
 
 def serializer() -> JsonPlusSerializer:
     """Reads back the house's facts and their enums; any other type in a checkpoint is refused."""
-    enums = (models.Side, models.OrderStatus, record.Outcome)
+    named = [*vars(models).values(), *vars(record).values()]
+    enums = {kind for kind in named if isinstance(kind, type) and issubclass(kind, Enum)}
     return JsonPlusSerializer(allowed_msgpack_modules=[*_kinds(Fact), *enums])
 
 

@@ -21,7 +21,17 @@ from graph.journal import JournalledOrder, trading_day
 from graph.reconcile import close_earlier_plans, settle_earlier_orders
 from graph.state import Context, State
 from portfolio.limits.standing import Standing, standing_of
-from portfolio.models import Account, AccountSummary, Contract, DataCheck, PortfolioSnapshot, Position, Quote, Session
+from portfolio.models import (
+    Account,
+    AccountSummary,
+    Contract,
+    DataCheck,
+    Feed,
+    PortfolioSnapshot,
+    Position,
+    Quote,
+    Session,
+)
 from portfolio.percent import in_percent
 from tools.account import AccountReader
 
@@ -160,6 +170,7 @@ async def read_snapshot(
             _all_in_dollars(summary, positions),
             _marks_agree(positions, quotes),
             _everything_quoted(symbols, contracts, quotes, session, settings),
+            _of_now(account, quotes, settings),
         ),
     )
     return snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, _names_agree(snapshot))})
@@ -240,6 +251,18 @@ def _names_agree(snapshot: PortfolioSnapshot) -> DataCheck:
     twice = [f"the contract of {symbol} is called {other} where it is quoted" for symbol, other in named.items()]
     why = f"{', '.join(twice)}: not traded" if twice else "each contract has one name"
     return DataCheck(name="names_agree", passed=not twice, required=held, why=why)
+
+
+def _of_now(account: Account, quotes: dict[str, Quote], settings: Settings) -> DataCheck:
+    """Delayed prices are used with a paper account, and with a live one only where that is allowed."""
+    late = sorted(symbol for symbol, quote in quotes.items() if quote.feed not in (None, Feed.LIVE))
+    if not late:
+        return DataCheck(name="market_data", passed=True, required=False, why="prices are of now")
+    which = "all prices are" if len(late) == len(quotes) else f"prices of {', '.join(late)} are"
+    is_used = account.is_paper or settings.allow_delayed_data
+    so = "used all the same" if is_used else "not traded on with a live account (allow_delayed_data)"
+    why = f"{which} delayed, by 15 to 20 minutes as a rule; {so}"
+    return DataCheck(name="market_data", passed=False, required=not is_used and len(late) == len(quotes), why=why)
 
 
 def _everything_quoted(
