@@ -44,11 +44,11 @@ class Talk:
         account = self.ib.managedAccounts()[0]
         return LimitOrder(action, quantity, float(limit), **{"account": account, "tif": "DAY", "orderRef": ref, **more})
 
-    async def preview(self, quantity: float, limit: Decimal | float) -> OrderState:
-        return await asyncio.wait_for(self.ib.whatIfOrderAsync(self.spy, self.limit("BUY", quantity, limit)), 0.3)
+    async def preview(self, quantity: float, limit: Decimal | float, seconds: float = 2) -> OrderState:
+        return await asyncio.wait_for(self.ib.whatIfOrderAsync(self.spy, self.limit("BUY", quantity, limit)), seconds)
 
-    async def snapshot(self) -> Ticker:
-        (ticker,) = await asyncio.wait_for(self.ib.reqTickersAsync(self.spy), 0.3)
+    async def snapshot(self, seconds: float = 2) -> Ticker:
+        (ticker,) = await asyncio.wait_for(self.ib.reqTickersAsync(self.spy), seconds)
         return ticker
 
     async def history(self, duration: str = "5 D") -> list[date]:

@@ -14,6 +14,9 @@ from portfolio.models import Quote
 from tests.simulators.gateway import DropOnPlace, Gateway, NotLoggedIn, WhatIfFault
 from tests.simulators.ib_async_client import CLIENT, Talk, ask, distant, talking, until
 
+NO_ANSWER = 0.2
+"""Seconds after which none is to be expected."""
+
 
 async def test_every_order_is_rejected(talk: Talk, served: Gateway, quote: Quote) -> None:
     served.faults.reject_orders = True
@@ -39,7 +42,7 @@ async def test_a_symbol_has_no_definition(talk: Talk, served: Gateway) -> None:
 async def test_a_request_meets_silence(talk: Talk, served: Gateway) -> None:
     served.faults.silent_requests = {49}
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(talk.ib.reqCurrentTimeAsync(), 0.1)
+        await asyncio.wait_for(talk.ib.reqCurrentTimeAsync(), NO_ANSWER)
     assert served.requests[-1].id == 49
 
 
@@ -50,7 +53,7 @@ async def test_a_request_meets_silence(talk: Talk, served: Gateway) -> None:
 async def test_an_end_is_missing(served: Gateway, message: int, question: str) -> None:
     served.faults.missing_messages = {message}
     with pytest.raises(ConnectionError, match=f"{question}.* timed out"):
-        async with talking(served, timeout=0.25):
+        async with talking(served, timeout=0.4):
             pass
 
 
@@ -59,7 +62,7 @@ async def test_a_what_if_never_comes_back(talk: Talk, served: Gateway, quote: Qu
     """Empty fields and error 321 too make this client wait for ever."""
     served.faults.what_if = fault
     with pytest.raises(TimeoutError):
-        await talk.preview(1, ask(quote))
+        await talk.preview(1, ask(quote), NO_ANSWER)
     assert (321 in talk.codes) is (fault is WhatIfFault.INVALID)
 
 
@@ -184,7 +187,7 @@ async def test_prices_are_not_subscribed_to(talk: Talk, served: Gateway) -> None
 async def test_a_symbol_has_no_prices_and_nobody_says_why(talk: Talk, served: Gateway) -> None:
     served.faults.silent_symbols = {"SPY"}
     with pytest.raises(TimeoutError):
-        await talk.snapshot()
+        await talk.snapshot(NO_ANSWER)
 
 
 async def test_prices_are_delayed(talk: Talk, served: Gateway, quote: Quote) -> None:
@@ -240,7 +243,7 @@ async def test_the_time_is_not_told_twice_in_a_row(talk: Talk, served: Gateway) 
     served.faults.time_once_in = 60
     assert await talk.ib.reqCurrentTimeAsync() is not None
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(talk.ib.reqCurrentTimeAsync(), 0.1)
+        await asyncio.wait_for(talk.ib.reqCurrentTimeAsync(), NO_ANSWER)
 
 
 async def test_executions_tell_no_time_zone(talk: Talk, served: Gateway, quote: Quote) -> None:
@@ -280,7 +283,7 @@ async def test_a_restart_keeps_orders_and_begins_new_ids(served: Gateway, quote:
     async with talking(served) as talk:
         trade = talk.buy(1, distant(quote), "kept")
         await until(lambda: trade.orderStatus.status == "Submitted")
-        restarting = asyncio.create_task(served.restart(0.05))
+        restarting = asyncio.create_task(served.restart(0.3))
         await until(lambda: not talk.ib.isConnected())
         with pytest.raises(ConnectionRefusedError):
             await IB().connectAsync("127.0.0.1", served.port, CLIENT, timeout=0.2)

@@ -83,7 +83,7 @@ async def test_profit_and_loss_are_the_brokers(talk: Talk, broker: SimulatedBrok
 async def test_a_client_id_in_use_closes_the_new_connection(served: Gateway, talk: Talk) -> None:
     other = Talk()
     with pytest.raises(TimeoutError):
-        await other.ib.connectAsync("127.0.0.1", served.port, CLIENT, timeout=0.2)
+        await other.ib.connectAsync("127.0.0.1", served.port, CLIENT, timeout=0.5)
     assert other.codes == [326]
     assert talk.ib.isConnected()
 

@@ -42,7 +42,7 @@ async def test_faults_are_set_from_another_process(running: RunningGateway) -> N
     assert control.set_faults(what_if="hangs", unknown_symbols=["KO"])["unknown_symbols"] == ["KO"]
     async with talking(running) as talk:
         with pytest.raises(TimeoutError):
-            await talk.preview(1, 500)
+            await talk.preview(1, 500, 0.2)
         with pytest.raises(RequestError, match="200"):
             await talk.ib.reqContractDetailsAsync(Stock("KO", "SMART", "USD"))
         assert control.set_faults(what_if=None, unknown_symbols=[])["what_if"] is None

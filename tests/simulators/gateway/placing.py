@@ -60,6 +60,9 @@ class OrderRequests:
 
     async def _place(self, client: Client, fields: list[str]) -> None:
         ticket = read_ticket(fields, client.version)
+        if self._faults.drop_on_place is DropOnPlace.LOST and not ticket.what_if:
+            await self._drop(client)
+            return
         self._check_permission()
         if self._faults.duplicate_ids or ticket.order_id < self.next_id(client):
             raise Terminal("Duplicate order id", code=103)
@@ -69,11 +72,9 @@ class OrderRequests:
         if ticket.what_if:
             await self._what_if(client, order)
             return
-        drop, self._faults.drop_on_place = self._faults.drop_on_place, None
-        if drop is not DropOnPlace.LOST:
-            await self._enter(order)
-        if drop:
-            await client.close()
+        await self._enter(order)
+        if self._faults.drop_on_place:
+            await self._drop(client)
         if self._faults.tif_by_preset and not order.is_final:
             order.words.append((10349, TIF_PRESET))
         if self._faults.acknowledge_after:
@@ -82,6 +83,10 @@ class OrderRequests:
             self._acknowledging.add(acknowledging)
             acknowledging.add_done_callback(self._acknowledging.discard)
         self._news.publish(order, client)
+
+    async def _drop(self, client: Client) -> None:
+        self._faults.drop_on_place = None
+        await client.close()
 
     async def _enter(self, order: Order) -> None:
         if self._faults.reject_orders:
