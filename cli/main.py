@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from cli import approvals, config_commands, explain, halt, orders, prompt, run, server, sim
+from cli import approvals, config_commands, doctor, explain, halt, orders, prompt, run, server, sim
 from cli.exit_codes import help_text
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=help_text())(run.run)
+app.command(epilog=help_text())(doctor.doctor)
 app.command()(approvals.pending)
 app.command(epilog=help_text())(approvals.approve)
 app.command()(approvals.reject)

@@ -62,22 +62,50 @@ class RunCommand:
     def as_facts(self) -> dict[str, str | None]:
         return asdict(self)
 
+    def load(self, place: Home) -> Settings:
+        """The settings in effect.
+
+        Raises:
+            ConfigError: they have problems.
+        """
+        from config.load import load_settings  # noqa: PLC0415  (the settings library costs more than the help page)
+
+        file = place.find_config(Path(self.config) if self.config else None)
+        return load_settings(file=file, environ=os.environ, overrides=self._overrides(), strategy=self.strategy)
+
     def load_or_exit(self, home: Path | None) -> tuple[Home, Settings]:
         """The home and the settings in effect; a person at the terminal types the id of a live account.
 
         Whatever cannot be started is told on stderr, and the process ends with exit code 2.
         """
+        overrides = self._overrides()
+        if self.trading == "live" and sys.stdin.isatty():
+            typed = typer.prompt("Live trading moves real money. Type the id of the live account to trade", err=True)
+            overrides["live_account_confirmed"] = typed.strip()
+        place, settings = load_or_exit(home, Path(self.config) if self.config else None, overrides, self.strategy)
+        from portfolio.limits.standing import why_not_started  # noqa: PLC0415  (costs more than the help page)
+
+        if why := self.contradiction(settings) or why_not_started(settings):
+            exit_with(ExitCode.BAD_USAGE, why)
+        return place, settings
+
+    def _overrides(self) -> dict[str, Any]:
         overrides = self.where
         if self.risk_threshold is not None:
             overrides["risk_threshold"] = self.risk_threshold
         if self.trading:
             overrides["paper_trading"] = self.trading == "paper"
-        if self.trading == "live" and sys.stdin.isatty():
-            typed = typer.prompt("Live trading moves real money. Type the id of the live account to trade", err=True)
-            overrides["live_account_confirmed"] = typed.strip()
-        place, settings = load_or_exit(home, Path(self.config) if self.config else None, overrides, self.strategy)
-        self._refuse_contradictions(settings)
-        return place, settings
+        return overrides
+
+    def contradiction(self, settings: Settings) -> str | None:
+        """Why these options make no sense with these settings, in a sentence; None where they do."""
+        if (not settings.mcp_url and settings.broker == "simulated") or not (self.prices or self.as_of):
+            return None
+        other = "the server at mcp_url" if settings.mcp_url else f"broker {settings.broker}"
+        return (
+            f"--prices and --as-of move the embedded simulated broker, and {other} keeps its own time; "
+            "nothing was started. Leave them out, or take the simulated broker."
+        )
 
     def settings_for_cancelling(self, place: Home) -> Settings:
         """The settings as far as they say where the broker is: to cancel needs no permission to trade.
@@ -96,16 +124,3 @@ class RunCommand:
                 raise
             settings = address
         return settings.model_copy(update={"think_mode": "rules"})  # a model has no part in this
-
-    def _refuse_contradictions(self, settings: Settings) -> None:
-        from portfolio.limits.standing import why_not_started  # noqa: PLC0415  (costs more than the help page)
-
-        other = "the server at mcp_url" if settings.mcp_url else f"broker {settings.broker}"
-        if (settings.mcp_url or settings.broker != "simulated") and (self.prices or self.as_of):
-            exit_with(
-                ExitCode.BAD_USAGE,
-                f"--prices and --as-of move the embedded simulated broker, and {other} keeps its own time; "
-                "nothing was started. Leave them out, or take the simulated broker.",
-            )
-        if why := why_not_started(settings):
-            exit_with(ExitCode.BAD_USAGE, why)

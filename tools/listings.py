@@ -65,28 +65,35 @@ class Listings:
             Unreachable: the connection is lost. An answer that fails costs the symbols it would have been about.
         """
         wanted = list(dict.fromkeys(symbols))
-        if Tool.FIND_CONTRACTS in self._tools:
-            await self._learn([symbol for symbol in wanted if symbol not in self._known])
+        if Tool.FIND_CONTRACTS in self._tools and await self._learn(wanted):
             found = [self._if_as_held(symbol) for symbol in wanted]
         else:
             found = await asyncio.gather(*map(self._if_found, wanted))
         return {symbol: contract for symbol, contract in zip(wanted, found, strict=True) if contract}
 
-    async def _learn(self, symbols: list[str]) -> None:
+    async def _learn(self, wanted: list[str]) -> bool:
+        """Ask for all that are not known yet in one call; whether there was an answer to be used."""
+        symbols = [symbol for symbol in wanted if symbol not in self._known]
         if not symbols:
-            return
+            return True
 
         def read(got: FoundContracts) -> list[FoundContract]:
             complete(Tool.FIND_CONTRACTS, "contracts", len(got.contracts), got.count)
             return got.contracts
 
-        rows = await ask(self._tools, Tool.FIND_CONTRACTS, FoundContracts, read, symbols=symbols)
+        try:
+            rows = await ask(self._tools, Tool.FIND_CONTRACTS, FoundContracts, read, symbols=symbols)
+        except Unreachable:
+            raise
+        except (Terminal, Retryable):
+            return False
         for symbol in symbols:
             same = {row.conid: row for row in rows if ticker(row.symbol) == ticker(symbol)}
             if len(same) == 1:
                 (row,) = same.values()
                 with suppress(Terminal):
                     self._known[symbol] = understood(Tool.FIND_CONTRACTS, partial(_read, row, symbol))
+        return True
 
     async def _if_found(self, symbol: str) -> Contract | None:
         try:

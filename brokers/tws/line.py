@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from ib_async import IB, RequestError
@@ -28,6 +29,8 @@ from brokers.tws.words import (
 
 Answer = TypeVar("Answer")
 
+CLOCK_LASTS = 60.0
+"""Seconds in which our own clock is as good as that of TWS, once that was told."""
 DELAYED_IF_NOT_LIVE = 3
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 4.0
 
@@ -74,6 +77,8 @@ class Line:
         self._trouble: str | None = None
         self._heard: dict[int, str] = {}
         self._stood = False
+        self._told: datetime | None = None
+        self._told_at = 0.0
 
     async def ready(self) -> IB:
         """The open connection.
@@ -127,8 +132,12 @@ class Line:
                 raise
 
     async def now(self) -> datetime:
-        """The time in UTC, by the clock of TWS."""
-        return await self.ask_alone("the time", lambda ib: ib.reqCurrentTimeAsync())
+        """The time in UTC, by the clock of TWS, which does not answer who asks for it again too soon."""
+        elapsed = time.monotonic() - self._told_at
+        if self._told is None or elapsed > CLOCK_LASTS:
+            self._told = await self.ask_alone("the time", lambda ib: ib.reqCurrentTimeAsync())
+            self._told_at, elapsed = time.monotonic(), 0.0
+        return self._told + timedelta(seconds=elapsed)
 
     def lost(self, what: str) -> Unreachable:
         """The error for a connection that broke over `what`."""

@@ -33,10 +33,10 @@ def why_not_started(settings: Settings) -> str | None:
     """Why a live run cannot begin, in a sentence, before any account is seen; None where it can."""
     if settings.paper_trading:
         return None
-    if not settings.mcp_url:
+    if not settings.mcp_url and settings.broker == "simulated":
         return (
             "Live trading needs a broker, and the embedded simulated one has only paper; nothing was started. "
-            "Set mcp_url to the MCP server of your broker."
+            "Set broker to tws, or mcp_url to the MCP server of your broker."
         )
     confirmed = settings.live_account_confirmed
     if confirmed is None:

@@ -52,10 +52,11 @@ class ForgetsStatus(DelegatingBroker):
 NEEDED_BY: dict[Tool, Faulty] = {Tool.GET_EXECUTIONS: ForgetsStatus, Tool.CANCEL_ORDER: SlowBroker}
 READ_FIRST = (
     Tool.GET_ACCOUNTS, Tool.GET_PORTFOLIO_SUMMARY, Tool.GET_POSITIONS, Tool.GET_LIVE_ORDERS, Tool.GET_TRADING_SCHEDULE,
-    Tool.FIND_CONTRACT, Tool.GET_MARKET_SNAPSHOTS,
+    Tool.FIND_CONTRACTS, Tool.FIND_CONTRACT, Tool.GET_MARKET_SNAPSHOTS,
 )  # fmt: skip
 WHILE_TRADING = (Tool.WHATIF_ORDER, Tool.PLACE_ORDER, Tool.GET_ORDER_STATUS, Tool.GET_EXECUTIONS, Tool.CANCEL_ORDER)
-READ_AGAIN = tuple(tool for tool in READ_FIRST if tool is not Tool.FIND_CONTRACT)
+CONTRACTS = (Tool.FIND_CONTRACTS, Tool.FIND_CONTRACT)
+READ_AGAIN = tuple(tool for tool in READ_FIRST if tool not in CONTRACTS)
 
 
 @dataclass
@@ -86,8 +87,11 @@ async def run(home: Home, tool: Tool, misdeed: Misdeed | None, *, once_placed: b
         nonlocal now
         now += timedelta(seconds=seconds)
 
+    served = build_server(books)
+    if tool is Tool.FIND_CONTRACT:
+        served.remove_tool(Tool.FIND_CONTRACTS)  # or nobody would ask for one alone
     server = MisbehavingServer(
-        build_server(books),
+        served,
         tool.value,
         misdeed or Misdeed.FAILS,
         lambda: misdeed is not None and (bool(books.placed) or not once_placed),
@@ -157,7 +161,12 @@ def names_it(ran: Ran, tool: Tool) -> bool:
     """Whether somebody who reads the record learns which tool it was, or what it was to tell."""
     said = [ran.record.message, *(check.why for verdict in ran.record.verdicts for check in verdict.failures)]
     said += [check.why for check in ran.record.snapshot.data_quality if not check.passed] if ran.record.snapshot else []
-    matters = {Tool.FIND_CONTRACT: "contract", Tool.GET_MARKET_SNAPSHOTS: "quote", Tool.GET_ACCOUNTS: "Account"}
+    matters = {
+        Tool.FIND_CONTRACT: "contract",
+        Tool.FIND_CONTRACTS: "contract",
+        Tool.GET_MARKET_SNAPSHOTS: "quote",
+        Tool.GET_ACCOUNTS: "Account",
+    }
     matter = matters.get(tool, tool.value)
     return any(tool.value in words or matter in words for words in said)
 
@@ -176,13 +185,16 @@ HARMLESS = {
 CALM = {Outcome.TRADED, Outcome.NOTHING_TO_DO, Outcome.NOTHING_APPROVED, Outcome.NOTHING_FILLED}
 
 
-def allowed(tool: Tool, misdeed: Misdeed) -> set[Outcome]:
+def allowed(tool: Tool, misdeed: Misdeed) -> set[Outcome]:  # noqa: PLR0911  (a table)
     """How a run may end in which `tool` misbehaves from the start."""
     if (tool, misdeed) in HARMLESS:
         return {Outcome.TRADED}
     if misdeed is Misdeed.SAME_AGAIN:
         # Its first answer is right; what is only looked at does no harm by being old.
         return {*CALM, Outcome.DATA_UNFIT} if tool not in WHILE_TRADING[1:] else {*CALM, Outcome.ORDER_UNKNOWN}
+    if tool in CONTRACTS:
+        # In vain for many at once, each is asked for alone; in vain for each, nothing can be traded.
+        return {Outcome.DATA_UNFIT} if tool is Tool.FIND_CONTRACT else {*CALM, Outcome.DATA_UNFIT}
     if tool in READ_FIRST:
         return {Outcome.UNREACHABLE} if misdeed in SILENT else {Outcome.DATA_UNFIT}
     if tool is Tool.CANCEL_ORDER:
@@ -242,6 +254,7 @@ async def test_whatever_a_tool_does_once_an_order_was_placed_the_order_is_accoun
         (Tool.GET_POSITIONS, Misdeed.OTHER_ACCOUNT),
         (Tool.GET_LIVE_ORDERS, Misdeed.HTML),
         (Tool.GET_TRADING_SCHEDULE, Misdeed.EMPTY),
+        (Tool.FIND_CONTRACTS, Misdeed.LONG_NAMES),
         (Tool.FIND_CONTRACT, Misdeed.SAME_AGAIN),
         (Tool.GET_MARKET_SNAPSHOTS, Misdeed.ALL_NULL),
         (Tool.WHATIF_ORDER, Misdeed.OTHER_TOOL),
