@@ -5,6 +5,7 @@ Every way out leads through reflect: a halt, a closed market and unfit data from
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -58,6 +59,7 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None, store: Bas
     return builder.compile(checkpointer=checkpointer, store=store, name="smart-trading-agent")
 
 
+@cache
 def build_conversation() -> Conversation:
     """THINK. It is not kept: after a crash it begins anew, and what was said has moved nothing."""
     to_settle: Any = _to_settle

@@ -110,6 +110,7 @@ async def test_a_killed_process_leaves_every_acknowledged_order_and_nothing_half
     assert after == cash - spent(executions)
 
 
+@pytest.mark.slow
 async def test_two_processes_share_the_books_and_an_id_is_used_once(tmp_path: Path) -> None:
     three_days(tmp_path / "prices.csv")
     cash, shares, _, _ = await books_of(tmp_path)

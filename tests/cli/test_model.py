@@ -122,6 +122,7 @@ async def test_the_prompt_is_printed_exactly_as_a_run_would_send_it(home: Home) 
         assert json.loads(printed) == server.requests[0]
 
 
+@pytest.mark.slow
 async def test_the_prompt_reads_well_and_needs_no_key(home: Home) -> None:
     code, printed, err = await smart_agent(home, "prompt", "think", *DAY, **environment(OPENAI_API_KEY=KEY))
     assert code == 0

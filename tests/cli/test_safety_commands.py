@@ -222,6 +222,7 @@ def test_an_emergency_stop_halts_first_and_reports_what_it_cannot_account_for(ho
         assert journal.halts.current() is not None
 
 
+@pytest.mark.slow
 def test_an_emergency_stop_without_a_broker_has_halted_all_the_same(home: Home) -> None:
     lose_an_order(home)
     done = smart_agent("emergency-stop", "--home", home.root, MCP_URL="http://127.0.0.1:9/mcp")
@@ -231,6 +232,7 @@ def test_an_emergency_stop_without_a_broker_has_halted_all_the_same(home: Home) 
         assert journal.halts.current() is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     [

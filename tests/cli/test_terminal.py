@@ -52,7 +52,9 @@ def test_each_step_is_a_panel_in_its_order(home: Home) -> None:
     assert "╭" in text
 
 
-@pytest.mark.parametrize(("answer", "words"), [("y", "Completed 3 of 3 trades"), ("n", "declined")])
+@pytest.mark.parametrize(
+    ("answer", "words"), [("y", "Completed 3 of 3 trades"), pytest.param("n", "declined", marks=pytest.mark.slow)]
+)
 def test_where_approval_is_wanted_the_person_is_asked(home: Home, answer: str, words: str) -> None:
     child, shown = at_terminal(home, SMART_AGENT_REQUIRE_APPROVAL="always")
     child.expect("wait for your approval")
@@ -66,7 +68,7 @@ def test_where_approval_is_wanted_the_person_is_asked(home: Home, answer: str, w
     ("moment", "code", "words"),
     [
         ("Starting", 1, "Interrupted"),
-        ("SENSE", 1, "Interrupted"),
+        pytest.param("SENSE", 1, "Interrupted", marks=pytest.mark.slow),
         ("THINK", 1, "Interrupted"),
         ("Send them", 5, "3 orders wait for approval; nothing was sent"),
     ],
@@ -82,6 +84,7 @@ def test_ctrl_c_says_what_it_means_and_gives_the_cursor_back(home: Home, moment:
     assert text.rindex(SHOW_CURSOR) > text.rindex("\x1b[?25l")
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_lets_the_order_finish_and_sends_no_more(home: Home) -> None:
     """Nothing can be written to it from then on, and the run must not end over that."""
     slow = {"SMART_AGENT_PRICE_POLICY": "passive", "SMART_AGENT_FILL_TIMEOUT_SECONDS": "3"}

@@ -16,7 +16,7 @@ from tests.contracts.broker_contract import BrokerContract, MarketUnderTest
 from tests.simulators.gateway import gateway
 
 
-@pytest.mark.parametrize("version", [157, 178], scope="class")
+@pytest.mark.parametrize("version", [pytest.param(157, marks=pytest.mark.slow), 178], scope="class")
 class TestTwsBroker(BrokerContract):
     @pytest.fixture
     async def broker(self, tmp_path: Path, version: int) -> AsyncIterator[Broker]:

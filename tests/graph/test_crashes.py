@@ -227,6 +227,7 @@ def die_by_chance(account: Account, dice: random.Random, since: str, most: float
     return account.do(chance=Chance(since=since, delay=dice.uniform(0, most), victim=victim))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0])
 def test_a_run_may_die_at_any_moment(thin: Account, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 - which moment is no secret

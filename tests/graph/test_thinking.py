@@ -424,7 +424,16 @@ BAD_MODELS: dict[str, tuple[Script, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", BAD_MODELS)
+SEEN_EVERY_DAY = (
+    "key refused", "quota", "out of order", "silence", "cut", "nothing at all", "broken events", "empty answer",
+    "prose", "wrong types", "no number", "another account", "ten megabytes", "endless tools",
+)  # fmt: skip
+"""One of each kind; the others are among the slow tests."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in SEEN_EVERY_DAY else pytest.param(name, marks=pytest.mark.slow) for name in BAD_MODELS]
+)
 async def test_a_bad_model_costs_nothing_but_its_own_opinion(name: str, home: Home, baseline: list[Any]) -> None:
     """The rules' plan is traded as if there were no model, within the budgets, and one sentence says why."""
     script, words = BAD_MODELS[name]

@@ -93,7 +93,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "one symbol has no definition": {"unknown_symbols": {"VTI"}},
     "no history": {"no_history": True},
 }
-QUICK = ("the connection drops over a booked order", "delayed prices")
+QUICK = ("the connection drops over a booked order",)
 
 
 @pytest.mark.parametrize(

@@ -362,7 +362,7 @@ async def test_questions_of_one_kind_at_once_all_get_the_whole_answer(desk: Desk
         assert {row.conid for row in rows} == {row.conid for row in whole}
 
 
-@pytest.mark.parametrize("missing", [62, 53, 102, 54, 55])
+@pytest.mark.parametrize("missing", [62, *(pytest.param(one, marks=pytest.mark.slow) for one in (53, 102, 54, 55))])
 async def test_a_start_without_its_ends_is_no_start(tmp_path: Path, missing: int) -> None:
     async with served(tmp_path) as (running, broker):
         running.faults.missing_messages = {missing}
