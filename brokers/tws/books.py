@@ -34,12 +34,12 @@ class Books:
     fills: tuple[Fill, ...]
 
     def working(self, account_id: str) -> list[BrokerOrder]:
-        """Every order of the account that is not over."""
-        read = (self._order(trade) for trade in self.open if trade.order.account == account_id)
-        return [order for order in read if order.status.is_unresolved]
+        """Every order of the account that is not over, once each: news of one may come with the list."""
+        mine = {trade.order.permId: trade for trade in self.open if trade.order.account == account_id}
+        return [order for order in map(self._order, mine.values()) if order.status.is_unresolved]
 
     def sent_as(self, account_id: str, client_order_id: str) -> list[BrokerOrder]:
-        """The orders of the account that bear that id, at most one each; usually there is one at most."""
+        """The orders of the account that bear that id; usually there is one at most."""
         found: dict[int, Trade] = {}
         for trade in (*self.open, *self.ended):
             if (trade.order.account, trade.order.orderRef) == (account_id, client_order_id):
@@ -69,7 +69,8 @@ class Books:
         order, fills = trade.order, self._fills_of(trade.order.permId)
         quantity = number(order.totalQuantity) or ZERO
         executed = sum((fill.quantity for fill in fills), ZERO)
-        filled, status = _progress(trade, quantity, executed)
+        is_over = any(trade is one for one in self.ended)
+        filled, status = _progress(trade, quantity, executed, is_over=is_over)
         paid = sum((fill.quantity * fill.price for fill in fills), ZERO)
         costs = [fill.commission for fill in fills if fill.commission is not None]
         is_whole = executed == filled
@@ -96,8 +97,11 @@ class Books:
         return [_execution(fill) for fill in _latest(self.fills) if fill.execution.permId == perm_id]
 
 
-def _progress(trade: Trade, quantity: Decimal, executed: Decimal) -> tuple[Decimal, OrderStatus]:
-    """Shares filled, and the order's status in the house's words."""
+def _progress(trade: Trade, quantity: Decimal, executed: Decimal, *, is_over: bool) -> tuple[Decimal, OrderStatus]:
+    """Shares filled, and the order's status in the house's words.
+
+    An inactive order that is not over may become active again.
+    """
     word = trade.orderStatus.status
     told = max(number(trade.orderStatus.filled) or ZERO, number(trade.order.filledQuantity) or ZERO)
     filled = max(told, executed)
@@ -109,7 +113,7 @@ def _progress(trade: Trade, quantity: Decimal, executed: Decimal) -> tuple[Decim
         return filled, OrderStatus.PARTIAL if filled else OrderStatus.SUBMITTED
     if word in CANCELLED:
         return filled, OrderStatus.CANCELLED
-    if word == INACTIVE:
+    if word == INACTIVE and is_over:
         return filled, OrderStatus.REJECTED if not filled else OrderStatus.CANCELLED
     return filled, OrderStatus.UNKNOWN
 

@@ -54,6 +54,7 @@ def test_json_prints_one_valid_record_on_stdout_and_the_next_run_goes_on_from_it
     assert second["lessons"][0]["run_id"] == first["run_id"]
 
 
+@pytest.mark.slow
 def test_without_a_terminal_the_trace_is_plain_lines_with_the_facts(home: Home) -> None:
     done = smart_agent("run", "--home", home.root, "--as-of", DAY)
     assert done.returncode == 0, done.stderr
@@ -105,6 +106,7 @@ def test_bad_usage_is_told_in_words_and_exits_2(home: Home, arguments: list[str]
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_exits_3_with_the_next_step(home: Home) -> None:
     done = smart_agent("run", "--home", home.root, "--mcp-url", "http://127.0.0.1:9/mcp")
     assert done.returncode == 3, done.stderr

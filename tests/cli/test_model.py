@@ -49,6 +49,7 @@ async def smart_agent(home: Home, *arguments: str, **variables: str) -> tuple[in
     return child.returncode, out.decode(), err.decode()
 
 
+@pytest.mark.slow
 async def test_a_terminal_shows_what_the_model_says_looks_up_and_decides(home: Home) -> None:
     async with model_server(careful) as server:
         arguments = ["run", "--home", str(home.root), *DAY]

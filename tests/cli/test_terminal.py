@@ -69,7 +69,7 @@ def test_where_approval_is_wanted_the_person_is_asked(home: Home, answer: str, w
     [
         ("Starting", 1, "Interrupted"),
         pytest.param("SENSE", 1, "Interrupted", marks=pytest.mark.slow),
-        ("THINK", 1, "Interrupted"),
+        pytest.param("THINK", 1, "Interrupted", marks=pytest.mark.slow),
         ("Send them", 5, "3 orders wait for approval; nothing was sent"),
     ],
 )

@@ -124,8 +124,13 @@ def names(value: object) -> str:
     "deaths",
     [
         [("after SUBMITTING", 2), ("accepted", 1)],
-        [("before SUBMITTED", 1), ("after PARTIAL", 2)],
-        [("after APPROVED", 3), ("before FILLED", 2)],
+        *(
+            pytest.param(deaths, marks=pytest.mark.slow)
+            for deaths in (
+                [("before SUBMITTED", 1), ("after PARTIAL", 2)],
+                [("after APPROVED", 3), ("before FILLED", 2)],
+            )
+        ),
     ],
     ids=names,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -504,3 +505,15 @@ async def test_with_the_sales_filled_the_same_purchases_are_made(run_once: RunOn
     assert {order.status for order in record.orders} == {OrderStatus.FILLED}
     assert record.reflection is not None
     assert record.reflection.portfolio_value_after is not None
+
+
+async def test_an_account_that_takes_too_long_to_read_is_not_traded(run_once: RunOnce) -> None:
+    class Slow(DelegatingBroker):
+        async def positions(self, account_id: str) -> list[Position]:
+            await asyncio.sleep(5)
+            return await super().positions(account_id)
+
+    record = await run_once(faulty=Slow, max_sense_seconds=1)
+    assert record.outcome is Outcome.UNREACHABLE
+    assert "within 1 s (max_sense_seconds)" in record.message
+    assert record.orders == ()

@@ -48,6 +48,7 @@ def play_seeds(bench: Bench, seeds: range) -> None:
             assert Inspector(story).broken() == set(), f"seed {seed}, run {number}"
 
 
+@pytest.mark.slow
 def test_no_plan_of_forty_known_worlds_breaks_a_limit(bench: Bench) -> None:
     """Hypothesis likes small worlds; these are of every size, and the same each time."""
     play_seeds(bench, range(1_000_000, 1_000_040))

@@ -461,7 +461,10 @@ ODD_TRADES: dict[str, tuple[Script, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", ODD_TRADES)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in ("short", "unicode") else pytest.param(name, marks=pytest.mark.slow) for name in ODD_TRADES],
+)
 async def test_an_odd_trade_is_left_out_and_the_rest_goes_on(name: str, home: Home, baseline: list[Any]) -> None:
     script, rule = ODD_TRADES[name]
     record, _, _ = await think(home, script)

@@ -400,3 +400,67 @@ async def test_every_error_of_a_closed_toolbox_is_a_brokers_error() -> None:
         pass
     with pytest.raises(BrokerError, match="lost"):
         await box.read.call("get_accounts")
+
+
+# --- other names, and how many at once ------------------------------------------------------------------------------
+
+
+async def test_tools_under_other_names_are_those_of_the_contract() -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    async def respond(name: str, arguments: dict[str, Any]) -> CallToolResult:
+        asked.append((name, arguments))
+        return as_json({"accounts": [], "count": 0})
+
+    server = ScriptedServer([tool("ib_accounts"), tool("ib_send", "conid")], respond)
+    names = {"get_accounts": "ib_accounts", "place_order": "ib_send"}
+    async with open_toolbox(server, names=names) as box:
+        assert [held.name for held in box.read.tools] == ["get_accounts"]
+        assert [held.name for held in box.order.tools] == ["place_order"]
+        assert box.refused == ()
+        await box.read.call("get_accounts")
+        with pytest.raises(Terminal):
+            await box.read.call("ib_send", conid=1)
+    assert asked == [("ib_accounts", {})]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ({"get_acounts": "ib_accounts"}, "get_acounts is no tool of the contract"),
+        ({"get_accounts": "accounts"}, "'accounts', which the MCP server does not offer.*ib_accounts, place_order"),
+        ({"get_positions": "place_order"}, "place_order sends orders and cannot be get_positions"),
+    ],
+)
+async def test_a_name_that_means_nothing_or_would_hide_an_order_is_told_at_the_start(
+    names: dict[str, str], words: str
+) -> None:
+    server = ScriptedServer([tool("ib_accounts"), tool("place_order")], accounts)
+    with pytest.raises(Terminal, match=words):
+        async with open_toolbox(server, names=names):
+            pass
+    assert server.calls == []
+
+
+async def test_a_name_that_is_there_already_and_given_again_is_out_of_reach() -> None:
+    server = ScriptedServer([tool("get_accounts"), tool("ib_accounts")], accounts)
+    async with open_toolbox(server, names={"get_accounts": "ib_accounts"}) as box:
+        assert box.read.tools == ()
+        assert box.refused == ("get_accounts", "get_accounts")
+
+
+@pytest.mark.parametrize("most", [1, 3])
+async def test_no_more_questions_are_under_way_than_are_allowed(most: int) -> None:
+    under_way, seen = 0, 0
+
+    async def respond(_name: str, _arguments: dict[str, Any]) -> CallToolResult:
+        nonlocal under_way, seen
+        under_way += 1
+        seen = max(seen, under_way)
+        await asyncio.sleep(0.02)
+        under_way -= 1
+        return as_json({"accounts": [], "count": 0})
+
+    async with open_toolbox(ScriptedServer([ASK], respond), most_at_once=most) as box:
+        await asyncio.gather(*(box.read.call("get_accounts") for _ in range(9)))
+    assert seen == most

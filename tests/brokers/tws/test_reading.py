@@ -127,8 +127,7 @@ def a_fill(shares: float, *, name: str = "0000e0d5.1.01.01", perm_id: int = 7, f
         ("Filled", 5, OrderStatus.FILLED),
         ("Cancelled", 2, OrderStatus.CANCELLED),
         ("ApiCancelled", 0, OrderStatus.CANCELLED),
-        ("Inactive", 0, OrderStatus.REJECTED),
-        ("Inactive", 2, OrderStatus.CANCELLED),
+        ("Inactive", 0, OrderStatus.UNKNOWN),
         ("ValidationError", 0, OrderStatus.UNKNOWN),
         ("Something new", 0, OrderStatus.UNKNOWN),
     ],
@@ -138,6 +137,17 @@ def test_a_status_is_read_from_the_word_and_what_filled(word: str, filled: float
     assert order.status is status
     assert order.filled_quantity == filled
     assert order.side is Side.BUY
+
+
+@pytest.mark.parametrize(("filled", "status"), [(0, OrderStatus.REJECTED), (2, OrderStatus.CANCELLED)])
+def test_an_inactive_order_is_refused_once_it_is_over(filled: float, status: OrderStatus) -> None:
+    (order,) = Books((), (a_trade("Inactive", filled=filled),), ()).sent_as("DU1", "mine")
+    assert order.status is status
+
+
+def test_an_order_that_is_told_of_twice_is_one_order() -> None:
+    trade = a_trade("Submitted")
+    assert len(Books((trade, trade), (), ()).working("DU1")) == 1
 
 
 def test_executions_know_more_than_a_status_that_lags_behind() -> None:
