@@ -17,22 +17,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
+import socket
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 from itertools import product
-from math import ceil
 from pathlib import Path
 from typing import Any
 
+import httpx
+import uvicorn
 from langgraph.runtime import Runtime
 from mcp.server.fastmcp import FastMCP
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from brokers.protocol import Broker
@@ -45,7 +49,6 @@ from graph.sense import sense
 from portfolio.models import Bar, Contract, Quote, Session
 from tests.simulators.client_portal_server import ClientPortalServer
 from tests.simulators.delegating_broker import DelegatingBroker
-from tests.simulators.http_server import over_http
 from tools.server import build_server
 
 LATENCY = 0.1
@@ -90,21 +93,31 @@ class Crowded(DelegatingBroker):
 
 
 class Slow:
-    """An app whose tool calls take `LATENCY` seconds longer; `calls` counts them."""
+    """An app whose tool calls take `LATENCY` seconds longer; it tells at /calls how many there were."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self.calls = 0
+        self._calls = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def heard() -> Message:
             message = await receive()
             if b'"tools/call"' in message.get("body", b""):
-                self.calls += 1
+                self._calls += 1
                 await asyncio.sleep(LATENCY)
             return message
 
-        await self._app(scope, heard if scope["type"] == "http" else receive, send)
+        if scope["type"] == "http" and scope["path"] == "/calls":
+            await PlainTextResponse(str(self._calls))(scope, receive, send)
+        else:
+            await self._app(scope, heard if scope["type"] == "http" else receive, send)
+
+
+def serve(kind: str, port: int) -> None:
+    """Serve until stopped; in a process of its own, as a server is."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = SERVERS[kind](Crowded(open_simulated(Path(folder), as_of=DAY))).streamable_http_app()
+        uvicorn.run(Slow(app), host="127.0.0.1", port=port, log_level="critical", ws="none")
 
 
 def settings_of(symbols: int, most_at_once: int) -> Settings:
@@ -118,19 +131,23 @@ def settings_of(symbols: int, most_at_once: int) -> Settings:
     return load_settings(file=None, environ={}, overrides=changes)
 
 
-@asynccontextmanager
-async def slow_server(kind: str) -> AsyncIterator[tuple[str, Slow]]:
-    with tempfile.TemporaryDirectory() as folder:
-        broker = open_simulated(Path(folder), as_of=DAY)
-        counted: list[Slow] = []
-
-        def slowed(app: ASGIApp) -> ASGIApp:
-            counted.append(Slow(app))
-            return counted[0]
-
-        async with over_http(SERVERS[kind](Crowded(broker)), slowed) as address:
-            yield address, counted[0]
-        await broker.close()
+@contextmanager
+def slow_server(kind: str) -> Iterator[str]:
+    """The address of such a server, once it answers."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(kind, port), daemon=True)
+    process.start()
+    try:
+        for _ in range(300):
+            with suppress(httpx.HTTPError):
+                httpx.get(f"http://127.0.0.1:{port}/calls")
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.join()
 
 
 async def one_sense(address: str, settings: Settings) -> float:
@@ -138,7 +155,7 @@ async def one_sense(address: str, settings: Settings) -> float:
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         home.create()
-        async with context_over(address, settings, home, Start()) as context:
+        async with context_over(f"{address}/mcp", settings, home, Start()) as context:
             began = time.perf_counter()
             await sense({"run_id": "benchmark"}, Runtime(context=context))
             return time.perf_counter() - began
@@ -153,9 +170,9 @@ async def measured(times: int) -> Table:
         table.add_column(name, justify="right")
     for kind in SERVERS:
         for symbols in (18, MANY):
-            async with slow_server(kind) as (address, slow):
+            with slow_server(kind) as address:
                 alone = await one_sense(address, settings_of(symbols, 1))
-                calls = slow.calls
+                calls = int((await asyncio.to_thread(httpx.get, f"{address}/calls")).text)
                 together = statistics.median(
                     [await one_sense(address, settings_of(symbols, SIDE_BY_SIDE)) for _ in range(times)]
                 )
@@ -166,7 +183,7 @@ async def measured(times: int) -> Table:
                 f"{alone:.2f}",
                 f"{together:.2f}",
                 f"{together / LATENCY:.1f}",
-                f"{ceil(calls / SIDE_BY_SIDE)}",
+                f"{calls / SIDE_BY_SIDE:.1f}",
             )
     return table
 

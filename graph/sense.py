@@ -144,14 +144,18 @@ async def read_snapshot(
     other way round it would count as neither. `listing` are the contracts of the rules' symbols, where they are being
     read already.
     """
-    open_orders = await reader.open_orders(account.account_id)
-    summary, positions, listed, session = await asyncio.gather(
+    # What is held is read twice: at once, to ask early what it is, and after the orders, to be believed.
+    open_orders, before = await asyncio.gather(
+        reader.open_orders(account.account_id), reader.positions(account.account_id)
+    )
+    summary, positions, listed, _, session = await asyncio.gather(
         reader.summary(account.account_id),
         reader.positions(account.account_id),
         listing or reader.find_contracts(settings.symbols),
+        reader.find_contracts(symbol for symbol in _held(before) if symbol not in settings.symbols),
         _session(settings.symbols, reader),
     )
-    held = [position.symbol for position in positions if position.quantity != 0]
+    held = _held(positions)
     symbols = list(dict.fromkeys([*settings.symbols, *held]))
     # Now that it is known what is held under them; those that were not found are not asked for again.
     contracts = await reader.find_contracts(symbol for symbol in symbols if symbol in listed or symbol in held)
@@ -174,6 +178,10 @@ async def read_snapshot(
         ),
     )
     return snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, _names_agree(snapshot))})
+
+
+def _held(positions: Iterable[Position]) -> list[str]:
+    return [position.symbol for position in positions if position.quantity != 0]
 
 
 async def _session(symbols: Sequence[str], reader: AccountReader) -> Session:

@@ -118,10 +118,17 @@ class AccountReader:
     async def summary(self, account_id: str) -> AccountSummary:
         """The balances, in the account's base currency, which the ledger tells where the summary does not."""
         tool = Tool.GET_PORTFOLIO_SUMMARY
-        row = await self._ask(tool, PortfolioSummary, lambda got: got.summary, account_id=account_id)
-        if row.accountcode not in (None, account_id):
-            raise strange(tool, f"account {account_id}", f"account {row.accountcode}")
-        currency = row.currency or await self._base_currency(account_id)
+        # A server of the older kind tells no currency in its summaries.
+        asking = None if self.tells_order_status else asyncio.create_task(self._base_currency(account_id))
+        try:
+            row = await self._ask(tool, PortfolioSummary, lambda got: got.summary, account_id=account_id)
+            if row.accountcode not in (None, account_id):
+                raise strange(tool, f"account {account_id}", f"account {row.accountcode}")
+            currency = row.currency or await (asking or self._base_currency(account_id))
+        finally:
+            if asking:
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
         return understood(tool, lambda: read_summary(account_id, row, currency=currency))
 
     async def _base_currency(self, account_id: str) -> str:

@@ -15,11 +15,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+import jsonschema_rs
 from anyio import BrokenResourceError, ClosedResourceError
 from httpx import HTTPError, HTTPStatusError, codes
-from jsonschema.exceptions import best_match
-from jsonschema.protocols import Validator
-from jsonschema.validators import validator_for
 from langchain_core.tools import ToolException
 from langchain_mcp_adapters.sessions import Connection as Transport
 from langchain_mcp_adapters.sessions import StdioConnection, StreamableHttpConnection, create_session
@@ -195,16 +193,16 @@ def _checking_once(session: ClientSession) -> ClientSession:
     answers; it offers no other seam than its own method.
     """
     schemas = session._tool_output_schemas  # noqa: SLF001
-    validators: dict[str, Validator] = {}
+    validators: dict[str, jsonschema_rs.Validator] = {}
 
     async def validate(name: str, result: CallToolResult) -> None:
         schema = schemas.get(name)
         if schema is None:
             return
-        if name not in validators:
-            validators[name] = validator_for(schema)(schema)
         try:
-            problem = best_match(validators[name].iter_errors(result.structuredContent))
+            if name not in validators:
+                validators[name] = jsonschema_rs.validator_for(schema)
+            problem = next(iter(validators[name].iter_errors(result.structuredContent)), None)
         except Exception as error:
             raise RuntimeError(f"Invalid schema for tool {name}: {error}") from error
         if problem is not None:

@@ -26,6 +26,8 @@ MOST_LOOKS = 4
 PAUSE_SECONDS = 0.5
 MOST_HISTORIES = 5
 """IB answers so many history requests at once, and refuses the next."""
+MOST_QUOTES = 10
+"""Quotes begun and not finished: the histories of the first are then asked for while others are looked at."""
 MOST_GAP = Decimal("0.5")
 """Between the last price and the close of the newest minute, in % of that close."""
 MINUTE = timedelta(minutes=1)
@@ -39,6 +41,7 @@ class Snapshots:
         self._clock = clock
         self._pause = pause
         self._histories = asyncio.Semaphore(MOST_HISTORIES)
+        self._under_way = asyncio.Semaphore(MOST_QUOTES)
 
     async def quote(self, conid: int) -> Quote | None:
         """Last, bid and ask of a contract, in its currency; None where it has none of them, or no name.
@@ -47,6 +50,10 @@ class Snapshots:
             Terminal: the answer is an error, or about another contract.
             Retryable: there was no answer.
         """
+        async with self._under_way:
+            return await self._quote(conid)
+
+    async def _quote(self, conid: int) -> Quote | None:
         prices = await self._look(conid)
         for _ in range(MOST_LOOKS - 1):
             if _is_whole(prices):

@@ -11,7 +11,6 @@ from typing import Any
 
 import uvicorn
 from mcp.server.fastmcp import FastMCP
-from starlette.types import ASGIApp
 
 # What goes back over the socket for a request's method; None closes the connection without a word.
 Reply = Callable[[str], "bytes | None"]
@@ -31,12 +30,12 @@ def result(request_id: Any, value: dict[str, Any]) -> bytes:
 
 
 @asynccontextmanager
-async def over_http(
-    server: FastMCP[object], through: Callable[[ASGIApp], ASGIApp] = lambda app: app
-) -> AsyncIterator[str]:
-    """The address at which `server` is served over streamable HTTP meanwhile, behind what `through` makes of it."""
+async def over_http(server: FastMCP[object]) -> AsyncIterator[str]:
+    """The address at which `server` is served over streamable HTTP meanwhile."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        web = uvicorn.Server(uvicorn.Config(through(server.streamable_http_app()), log_level="warning", ws="none"))
+        # The loop sets it only where it made the socket itself; each answer would wait 40 ms for an acknowledgement.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        web = uvicorn.Server(uvicorn.Config(server.streamable_http_app(), log_level="warning", ws="none"))
         serving = asyncio.create_task(web.serve([listening]))
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
         web.should_exit = True
