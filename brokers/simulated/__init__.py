@@ -14,14 +14,14 @@ from pathlib import Path
 from brokers import session
 from brokers.session import ExchangeCalendar, noon
 from brokers.simulated import opening, synthetic
-from brokers.simulated.books import Books, books_file, remove_books, resets_of
+from brokers.simulated.books import Books, books_file, copy_books, remove_books, resets_of
 from brokers.simulated.broker import SimulatedBroker
 from brokers.simulated.floor import TradingFloor
 from brokers.simulated.market import MarketError
 from brokers.simulated.opening import opening_portfolio
 from brokers.simulated.replay import PriceFileError, ReplayMarket
 
-__all__ = ["MarketError", "PriceFileError", "SimulatedBroker", "open_simulated", "reset"]
+__all__ = ["MarketError", "PriceFileError", "SimulatedBroker", "copy_books", "open_simulated", "reset"]
 
 
 def open_simulated(

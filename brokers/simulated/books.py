@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -208,6 +208,30 @@ def remove_books(folder: Path) -> list[Path]:
     for path in ours:
         path.unlink()
     return ours
+
+
+def copy_books(folder: Path, into: Path) -> None:
+    """Copy the books of every market, each as it stands between two changes.
+
+    Raises:
+        Terminal: one of them is damaged.
+    """
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.glob("*.db")):
+        if _OURS.fullmatch(path.name) and path.is_file():
+            try:
+                with (
+                    closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as books,
+                    closing(sqlite3.connect(into / path.name)) as copy,
+                ):
+                    books.backup(copy)
+            except sqlite3.Error as error:
+                raise Terminal(
+                    f"{path}: the simulated books cannot be read ({error}). `smart-agent sim reset` starts over."
+                ) from error
+    if resets := resets_of(folder):
+        (into / _RESETS).write_text(f"{resets}\n", encoding="ascii")
 
 
 def resets_of(folder: Path) -> int:

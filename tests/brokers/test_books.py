@@ -15,7 +15,7 @@ import pytest
 
 from brokers.errors import Terminal
 from brokers.protocol import OrderRequest
-from brokers.simulated import open_simulated, reset
+from brokers.simulated import copy_books, open_simulated, reset
 from portfolio.models import Execution, OrderStatus, Side
 from tests.brokers.price_files import MONDAY, three_days
 
@@ -153,6 +153,36 @@ async def test_after_a_reset_the_account_begins_again(tmp_path: Path) -> None:
     await broker.close()
     reset(tmp_path)
     assert await books_of(tmp_path) == fresh
+
+
+async def test_what_happens_in_a_copy_of_the_books_does_not_happen_in_them(tmp_path: Path) -> None:
+    """Also after a reset, which gives the account another id."""
+    folder, aside = tmp_path / "books", tmp_path / "aside"
+    aside.mkdir()
+    open_simulated(folder, as_of=date(2026, 3, 3))._books.close()
+    reset(folder)
+    ours = open_simulated(folder, as_of=date(2026, 3, 3))
+    (account,) = await ours.accounts()
+    copy_books(folder, aside)
+    copied = open_simulated(aside, as_of=date(2026, 3, 3))
+    assert await copied.accounts() == [account]
+    assert await copied.positions(account.account_id) == await ours.positions(account.account_id)
+    with copied._books.change():
+        copied._books.add_cash(Decimal(1))
+    before = (await ours.summary(account.account_id)).total_cash
+    assert (await copied.summary(account.account_id)).total_cash == before + 1
+    await ours.close()
+    await copied.close()
+
+
+def test_there_is_nothing_to_copy_where_there_are_no_books_and_damaged_ones_are_named(tmp_path: Path) -> None:
+    copy_books(tmp_path / "nowhere", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    damaged = tmp_path / "simulated-synthetic-1.db"
+    damaged.write_bytes(b"rubbish" * 1000)
+    (tmp_path / "aside").mkdir()
+    with pytest.raises(Terminal, match=r"simulated-synthetic-1\.db.*sim reset"):
+        copy_books(tmp_path, tmp_path / "aside")
 
 
 async def test_after_each_reset_the_account_has_another_id(tmp_path: Path) -> None:
