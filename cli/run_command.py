@@ -73,6 +73,13 @@ class RunCommand:
         file = place.find_config(Path(self.config) if self.config else None)
         return load_settings(file=file, environ=os.environ, overrides=self._overrides(), strategy=self.strategy)
 
+    def load_usable(self, place: Home) -> Settings:
+        """What can be used of settings that have problems: to look at things by, never to trade by."""
+        from config.load import load_usable  # noqa: PLC0415
+
+        file = place.find_config(Path(self.config) if self.config else None)
+        return load_usable(file=file, environ=os.environ, overrides=self._overrides(), strategy=self.strategy)
+
     def load_or_exit(self, home: Path | None) -> tuple[Home, Settings]:
         """The home and the settings in effect; a person at the terminal types the id of a live account.
 

@@ -33,6 +33,7 @@ __all__ = [
     "load_address",
     "load_settings",
     "load_strategy",
+    "load_usable",
     "strategy_names",
 ]
 
@@ -93,12 +94,30 @@ def load(
     layers = Layers()
     if file is not None:
         add_file(layers, file)
-    add_environment(layers, environ)
-    add_overrides(layers, overrides)
-    if strategy is not None:
-        choose_strategy(layers, {"strategy": strategy}, "--strategy")
+    add_others(layers, environ, overrides, strategy)
     settings = validated(layers)
     return Loaded(settings, {key: layers.source(key) for key in Settings.model_fields})
+
+
+def load_usable(
+    *, file: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any], strategy: str | None
+) -> Settings:
+    """The settings with whatever is wrong at its default: to look at things by, never to trade by."""
+    layers = Layers()
+    with suppress(ConfigError):
+        if file is not None:
+            add_file(layers, file)
+    add_others(layers, environ, overrides, strategy)
+    values = layers.values
+    while True:
+        try:
+            return Settings(**values)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+            wrong = {key for one in found for key in (one["loc"][0], one.get("ctx", {}).get("against"))}
+            if wrong.isdisjoint(values):
+                return Settings()
+            values = {key: value for key, value in values.items() if key not in wrong}
 
 
 def load_address(*, file: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings | None:
@@ -137,6 +156,13 @@ def add_file(layers: Layers, file: Path) -> None:
             )
         )
     add(layers, found, dict.fromkeys(found, source))
+
+
+def add_others(layers: Layers, environ: Mapping[str, str], overrides: Mapping[str, Any], strategy: str | None) -> None:
+    add_environment(layers, environ)
+    add_overrides(layers, overrides)
+    if strategy is not None:
+        choose_strategy(layers, {"strategy": strategy}, "--strategy")
 
 
 def add_environment(layers: Layers, environ: Mapping[str, str]) -> None:

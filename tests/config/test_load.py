@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.load import ConfigError, load, load_settings, load_strategy, strategy_names
+from config.load import ConfigError, load, load_settings, load_strategy, load_usable, strategy_names
 from config.settings import Settings, TradingRule
 
 ORIGIN: dict[str, Any] = {
@@ -327,6 +327,30 @@ def is_sound(found: Settings | ConfigError) -> bool:
     )
     least = found.min_order_value if found.rebalance_method == "optimal" else 0
     return abs(total - 100) < 0.011 and unique and reached and least <= found.risk_threshold <= found.max_trade_value
+
+
+def test_of_broken_settings_what_is_not_wrong_can_be_looked_at(tmp_path: Path) -> None:
+    """The rest is at its default, also what only contradicts something else."""
+    file = tmp_path / "config.json"
+    broken = {"risk_threshold": 5000, "max_trade_value": 2000, "min_cash": -1, "max_positons": 9, "max_positions": 7}
+    file.write_text(json.dumps(broken), encoding="utf-8")
+    found = load_usable(file=file, environ={"MCP_URL": "http://127.0.0.1:8001/mcp"}, overrides={}, strategy=None)
+    assert (found.max_positions, found.mcp_url) == (7, "http://127.0.0.1:8001/mcp")
+    defaults = Settings()
+    assert (found.min_cash, found.risk_threshold) == (defaults.min_cash, defaults.risk_threshold)
+    file.write_text("{", encoding="utf-8")
+    assert load_usable(file=file, environ={}, overrides={}, strategy="agressive") == defaults
+
+
+@given(document=documents)
+def test_of_any_json_object_something_can_be_used(
+    document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "usable.json"
+    file.write_text(json.dumps(document))
+    usable = load_usable(file=file, environ={}, overrides={}, strategy=None)
+    found = outcome(file, {})
+    assert not isinstance(found, Settings) or usable == found
 
 
 @given(document=documents)
