@@ -17,13 +17,14 @@ from langgraph.runtime import Runtime
 from brokers.errors import Retryable, Terminal
 from config.settings import Settings
 from graph.events import Progress
-from graph.journal import JournalledOrder, trading_day
+from graph.journal import Journal, JournalledOrder, trading_day
 from graph.reconcile import close_earlier_plans, settle_earlier_orders
 from graph.state import Context, State
 from portfolio.limits.standing import Standing, standing_of
 from portfolio.models import (
     Account,
     AccountSummary,
+    BrokerOrder,
     Contract,
     DataCheck,
     Feed,
@@ -46,7 +47,7 @@ MOST_REASONS = 2
 
 async def sense(state: State, runtime: Runtime[Context]) -> State:
     context = runtime.context
-    _refuse_half_a_server(context.reader)
+    refuse_half_a_server(context.reader)
     # What the symbols of the rules are hangs on nothing else, so it is asked for beside everything.
     listing = asyncio.create_task(context.reader.find_contracts(context.settings.symbols))
     try:
@@ -65,7 +66,8 @@ async def sense(state: State, runtime: Runtime[Context]) -> State:
     return sensed if day.halted is None else {**sensed, "halted": day.halted}
 
 
-def _refuse_half_a_server(reader: AccountReader) -> None:
+def refuse_half_a_server(reader: AccountReader) -> None:
+    """Raise `Terminal` where the server lacks tools without which no account can be read."""
     if reader.missing:
         raise Terminal(
             f"The MCP server lacks {', '.join(reader.missing)}; nothing was traded. If it has such tools under other "
@@ -76,15 +78,19 @@ def _refuse_half_a_server(reader: AccountReader) -> None:
 async def observe(account: Account, context: Context, listing: Listing | None = None) -> PortfolioSnapshot:
     """The account and its market now, held against what the journal knows, and the day's value kept there."""
     reading = read_snapshot(account, context.reader, context.settings, listing)
-    snapshot = await _in_time(reading, context.settings)
-    orders = context.journal.orders
-    snapshot = _clock_checked(snapshot, orders.last_sent_at(account.account_id))
-    today = trading_day(snapshot.as_of)
-    shown = _fills_are_shown(snapshot, orders.filled_on(account.account_id, today))
-    snapshot = snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, shown)})
+    snapshot = held_to_journal(await _in_time(reading, context.settings), context.journal)
     if snapshot.fit_to_trade:
+        today = trading_day(snapshot.as_of)
         context.journal.runs.see_day(account.account_id, today, snapshot.summary.net_liquidation)
     return snapshot
+
+
+def held_to_journal(snapshot: PortfolioSnapshot, journal: Journal) -> PortfolioSnapshot:
+    """The snapshot with what the journal's orders make of it; nothing is kept."""
+    account_id, orders = snapshot.account.account_id, journal.orders
+    snapshot = _clock_checked(snapshot, orders.last_sent_at(account_id))
+    shown = _fills_are_shown(snapshot, orders.filled_on(account_id, trading_day(snapshot.as_of)))
+    return snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, shown)})
 
 
 async def _in_time(reading: Awaitable[PortfolioSnapshot], settings: Settings) -> PortfolioSnapshot:
@@ -153,13 +159,27 @@ async def read_snapshot(
         reader.positions(account.account_id),
         listing or reader.find_contracts(settings.symbols),
         reader.find_contracts(symbol for symbol in _held(before) if symbol not in settings.symbols),
-        _session(settings.symbols, reader),
+        trading_hours(settings.symbols, reader),
     )
     held = _held(positions)
-    symbols = list(dict.fromkeys([*settings.symbols, *held]))
     # Now that it is known what is held under them; those that were not found are not asked for again.
-    contracts = await reader.find_contracts(symbol for symbol in symbols if symbol in listed or symbol in held)
-    quotes = await _quotes(contracts, reader)
+    contracts = await reader.find_contracts([*(symbol for symbol in settings.symbols if symbol in listed), *held])
+    quotes = await quotes_of(contracts, reader)
+    return judged(account, summary, positions, open_orders, contracts, quotes, session, settings)
+
+
+def judged(
+    account: Account,
+    summary: AccountSummary,
+    positions: tuple[Position, ...],
+    open_orders: tuple[BrokerOrder, ...],
+    contracts: dict[str, Contract],
+    quotes: dict[str, Quote],
+    session: Session,
+    settings: Settings,
+) -> PortfolioSnapshot:
+    """What was read as one snapshot, with what it is worth."""
+    symbols = list(dict.fromkeys([*settings.symbols, *_held(positions)]))
     snapshot = PortfolioSnapshot(
         account=account,
         summary=summary,
@@ -170,7 +190,7 @@ async def read_snapshot(
         session=session,
         data_quality=(
             _account_kind(account, settings),
-            _positions_add_up(summary, positions),
+            positions_add_up(summary, positions),
             _all_in_dollars(summary, positions),
             _marks_agree(positions, quotes),
             _everything_quoted(symbols, contracts, quotes, session, settings),
@@ -184,15 +204,15 @@ def _held(positions: Iterable[Position]) -> list[str]:
     return [position.symbol for position in positions if position.quantity != 0]
 
 
-async def _session(symbols: Sequence[str], reader: AccountReader) -> Session:
-    """Trading hours; a symbol the broker does not know costs that symbol, and not the hours of all."""
+async def trading_hours(symbols: Sequence[str], reader: AccountReader) -> Session:
+    """Regular hours; a symbol the broker does not know costs that symbol, and not the hours of all."""
     for symbol in symbols[:-1]:
         with suppress(Terminal):
             return await reader.session(symbol)
     return await reader.session(symbols[-1])
 
 
-async def _quotes(contracts: dict[str, Contract], reader: AccountReader) -> dict[str, Quote]:
+async def quotes_of(contracts: dict[str, Contract], reader: AccountReader) -> dict[str, Quote]:
     """By symbol; one that could not be asked for bears the symbol too."""
     by_conid = await reader.quotes(contract.conid for contract in contracts.values())
     found = {symbol: by_conid[contract.conid] for symbol, contract in contracts.items() if contract.conid in by_conid}
@@ -211,7 +231,7 @@ def _account_kind(account: Account, settings: Settings) -> DataCheck:
     return DataCheck(name="account_kind", passed=not unfit, required=True, why=why)
 
 
-def _positions_add_up(summary: AccountSummary, positions: tuple[Position, ...]) -> DataCheck:
+def positions_add_up(summary: AccountSummary, positions: tuple[Position, ...]) -> DataCheck:
     unpriced = [position.symbol for position in positions if position.market_value is None and position.quantity]
     if unpriced or summary.net_liquidation <= 0:
         why = f"no market value for {', '.join(unpriced)}" if unpriced else "net liquidation is not positive"
