@@ -26,6 +26,7 @@ from langchain_mcp_adapters.tools import load_mcp_tools
 from brokers.errors import BrokerError, Terminal, Unreachable
 from tools.connection import Connection
 from tools.contract import TOOL_CLASSES, UNREACHABLE, ToolClass
+from tools.offer import Offer, offer_of
 from tools.wire.foreign_text import MOST_OF_A_NAME, one_line, read_json
 
 if TYPE_CHECKING:
@@ -191,14 +192,15 @@ def _parse(name: str, text: str) -> Any:
 
 @dataclass(frozen=True)
 class Toolbox:
-    """The tools of one session, sorted; `refused` names those that are out of reach."""
+    """The tools of one session, sorted; `refused` are out of reach, `offer` is what the server says of itself."""
 
     read: ToolSet
     order: ToolSet
     refused: tuple[str, ...]
+    offer: Offer
 
 
-def sort_tools(tools: Sequence[BaseTool], connection: Connection, most_at_once: int) -> Toolbox:
+def sort_tools(tools: Sequence[BaseTool], connection: Connection, most_at_once: int, offer: Offer) -> Toolbox:
     offered = Counter(tool.name for tool in tools)
     sorted_: dict[ToolClass | None, list[BaseTool]] = {ToolClass.READ: [], ToolClass.ORDER: [], None: []}
     for tool in tools:
@@ -207,6 +209,7 @@ def sort_tools(tools: Sequence[BaseTool], connection: Connection, most_at_once: 
         read=ToolSet(sorted_[ToolClass.READ], connection, most_at_once),
         order=ToolSet(sorted_[ToolClass.ORDER], connection, most_at_once),
         refused=tuple(tool.name for tool in sorted_[None]),
+        offer=offer,
     )
 
 
@@ -244,7 +247,7 @@ async def open_toolbox(
     connection = Connection(server, limit_seconds)
     try:
         tools = renamed(await _tools(connection), names)
-        yield sort_tools(tools, connection, most_at_once)
+        yield sort_tools(tools, connection, most_at_once, offer_of(tools, connection, names))
     finally:
         await connection.close()
 

@@ -24,7 +24,7 @@ from langchain_mcp_adapters.sessions import StdioConnection, StreamableHttpConne
 from mcp import ClientSession, McpError
 from mcp.client.session import MessageHandlerFnT
 from mcp.shared.memory import create_connected_server_and_client_session
-from mcp.types import CONNECTION_CLOSED, CallToolResult
+from mcp.types import CONNECTION_CLOSED, CallToolResult, Implementation
 
 from brokers.errors import BrokerError, Retryable, Terminal, Unreachable
 from tools.wire.foreign_text import one_line
@@ -52,6 +52,7 @@ class Connection:
             Unreachable: `server` is no address that could be opened.
         """
         self.server_name = server_name(server)
+        self.server_info: Implementation | None = None if isinstance(server, str) else _info(server)
         self._server = server if not isinstance(server, str) else _transport(server, limit_seconds)
         self._limit = limit_seconds
         self._opened: asyncio.Future[ClientSession] = asyncio.get_running_loop().create_future()
@@ -112,8 +113,12 @@ class Connection:
     async def _ready(self) -> ClientSession:
         session = await self._opened
         if isinstance(self._server, dict):  # in memory the session comes initialised
-            await session.initialize()
+            self.server_info = (await session.initialize()).serverInfo
         return session
+
+    def promises_form(self, tool: str) -> bool:
+        """Whether the server gave that tool an output schema as it listed it; then its answers are held to it."""
+        return self._opened.done() and self._opened.result()._tool_output_schemas.get(tool) is not None  # noqa: SLF001
 
     async def _hear(self, message: object) -> None:
         """An answer the HTTP transport could not read belongs to some question, which would wait for it in vain.
@@ -141,6 +146,12 @@ class Connection:
             self._give_up(None)
             return Unreachable(f"{what}: the connection to the MCP server broke ({one_line(error.error.message)}).")
         return Terminal(f"{what}: the MCP server refused the question ({one_line(error.error.message)}).")
+
+
+def _info(server: FastMCP[object]) -> Implementation:
+    """What a server in this process says of itself; in memory the session keeps it to itself."""
+    told = server._mcp_server.create_initialization_options()  # noqa: SLF001
+    return Implementation(name=told.server_name, version=told.server_version)
 
 
 def server_name(server: FastMCP[object] | str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from functools import cache
+from importlib.metadata import version
 from inspect import cleandoc
 from types import MethodType
 from typing import Any
@@ -80,6 +81,7 @@ class BrokerServer(FastMCP[object]):
             )
         finally:
             root.removeHandler(guard)
+        self._mcp_server.version = version("smart-trading-agent")  # else the library's own is told
 
     async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
         """Call a tool; every failure becomes a ToolError of one sentence.
