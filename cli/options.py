@@ -77,6 +77,10 @@ ClientIdOption = Annotated[
 AccountOption = Annotated[
     str | None, typer.Option("--account", help="Which account, where a login has several.", show_default=False)
 ]
+StrategyOption = Annotated[
+    str | None,
+    typer.Option("--strategy", help="A shipped strategy: default, conservative, aggressive.", show_default=False),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one RunRecord on stdout, and nothing else there.")]
 
 

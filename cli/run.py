@@ -20,6 +20,7 @@ from cli.options import (
     HostOption,
     JsonOption,
     PricesOption,
+    StrategyOption,
     TwsPortOption,
     UrlOption,
     exit_with,
@@ -37,10 +38,6 @@ LiveOption = Annotated[bool, typer.Option("--live-trading", help="Trade on a liv
 RiskOption = Annotated[
     float | None,
     typer.Option("--risk-threshold", help="Most one discretionary order may be worth, in USD.", show_default=False),
-]
-StrategyOption = Annotated[
-    str | None,
-    typer.Option("--strategy", help="A shipped strategy: default, conservative, aggressive.", show_default=False),
 ]
 
 

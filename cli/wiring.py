@@ -68,13 +68,28 @@ async def open_context(settings: Settings, home: Home, start: Start) -> AsyncIte
     Raises:
         brokers.simulated.MarketError: nothing can be traded on that day, or with that price file.
     """
-    async with AsyncExitStack() as stack:
-        server: FastMCP[object] | str = settings.mcp_url or ""
-        if not settings.mcp_url:
-            broker = broker_of(settings, home, Market.of(start.command), required=settings.symbols)
-            stack.push_async_callback(broker.close)
-            server = build_server(broker)
-        yield await stack.enter_async_context(context_over(server, settings, home, start))
+    async with (
+        open_server(settings, home, start.command) as server,
+        context_over(server, settings, home, start) as context,
+    ):
+        yield context
+
+
+@asynccontextmanager
+async def open_server(settings: Settings, home: Home, command: RunCommand) -> AsyncIterator[FastMCP[object] | str]:
+    """The address of the MCP server the settings name, or one in this process.
+
+    Raises:
+        brokers.simulated.MarketError: nothing can be traded on that day, or with that price file.
+    """
+    if settings.mcp_url:
+        yield settings.mcp_url
+        return
+    broker = broker_of(settings, home, Market.of(command), required=settings.symbols)
+    try:
+        yield build_server(broker)
+    finally:
+        await broker.close()
 
 
 @asynccontextmanager

@@ -35,7 +35,7 @@ from tools.answers import Answer, AnyRow, ask, complete, strange, understood
 from tools.client import Tools
 from tools.contract import Tool
 from tools.listings import Listings
-from tools.rows.account import Accounts, Ledger, Pnl, PortfolioSummary, Positions
+from tools.rows.account import Accounts, Ledger, PortfolioSummary, Positions
 from tools.rows.market import CustomScan, History, MarketSnapshots, SnapshotRow, TradingSchedule
 from tools.rows.orders import Executions, LiveOrders, OrderEcho, OrderRow, OrderStatusResult, WhatIfOrder
 from tools.snapshots import Snapshots
@@ -338,16 +338,6 @@ class AccountReader:
             return tuple(map(read_scan, named[:most]))
 
         return await self._ask(Tool.CUSTOM_SCAN, CustomScan, read, scan_code=scan_code, max_results=most)
-
-    async def tells_profit(self) -> bool:
-        """Whether the server tells the day's profit of any account; some answer with a row of nothing."""
-        rows = await self._ask(Tool.GET_PNL, Pnl, lambda got: got.pnl)
-        return any(row.model_dump(exclude_none=True) for row in rows)
-
-    async def tells_ledger(self, account_id: str) -> bool:
-        """Whether the server tells the account's cash by currency; some answer with a line of nothing."""
-        lines = await self._ask(Tool.GET_LEDGER, Ledger, lambda got: got.ledger, account_id=account_id)
-        return any(line.model_dump(exclude_none=True) for line in lines)
 
     def offers(self, tool: Tool) -> bool:
         """Whether the server has that tool."""

@@ -41,11 +41,6 @@ class OrderDesk:
         self._permits = permits
         self._clock = clock
 
-    @property
-    def keeps_order_ids(self) -> bool:
-        """Whether the server takes our own id with an order, and so takes it once however often it is sent."""
-        return self._tools.takes(Tool.PLACE_ORDER, "client_order_id")
-
     async def place(self, approved: ApprovedOrder) -> PlaceRow:
         """Burn the permission and send the order; the receipt may carry a refusal in `error`.
 

@@ -1,182 +1,187 @@
-"""Whether the broker is there, which account it shows, and whether a run could trade on what it tells."""
+"""Whether the broker is there, and what it, its market and its server are like.
+
+Only the reading half of the server's tools is held here. The simulated broker of this process is looked at in a copy of
+its books: a look at an account there moves on what works in it.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
-from datetime import datetime
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from brokers.errors import BrokerError, Retryable
-from brokers.session import ExchangeCalendar
-from brokers.simulated import MarketError
-from cli.checkup.finding import Finding, bad, good, note
+from filelock import FileLock, Timeout
+
+from brokers.errors import BrokerError, Retryable, Unreachable
+from brokers.simulated import MarketError, copy_books
+from cli.checkup.account import of_other_runs, of_the_account, of_the_positions
+from cli.checkup.finding import Finding, Stage, bad, good, note, unread, unseen
+from cli.checkup.market import of_the_clock, of_the_hours, of_the_symbols
+from cli.checkup.preview import preview
+from cli.checkup.readings import LIMIT_SECONDS, PieceByPiece, Readings
+from cli.checkup.server import of_the_server, of_the_traits
 from cli.exit_codes import ExitCode
 from cli.run_command import RunCommand
-from cli.wiring import Start, Timing, open_context
+from cli.wiring import Timing, open_server
 from config.home import Home
 from config.settings import Settings
-from graph.sense import read_snapshot, the_account
-from graph.state import Context
-from portfolio.drift import drift_table
+from graph.journal import Journal, JournalError
+from graph.sense import held_to_journal
 from portfolio.limits import TradingDay
-from portfolio.limits.preview import whatif
-from portfolio.limits.standing import Standing, standing_of
-from portfolio.models import Check, OrderTerms, PortfolioSnapshot, Side
-from portfolio.rebalance.market import one_share, open_market
-from tools.fingerprint import Trait, lacks, of_the_preview, of_the_reading, silences
+from portfolio.models import PortfolioSnapshot
+from tools.account import AccountReader
+from tools.client import Toolbox, open_toolbox
+from tools.connection import server_name
+from tools.contract import Tool
+from tools.fingerprint import Reading, fingerprint
+from tools.looks import Look, found_for, look, snapshot_of
+from tools.rows.market import FoundContract
 from tools.wire.foreign_text import one_line
 
-MOST_SKEW = 60
-"""Seconds between two clocks that could be the same."""
-MOST_LISTED = 4
+CURES = "docs/interactive-brokers.md has every message with its cure"
+SCREENS = "Look at the broker's own screens, and run this again"
+NEED_IT = ("account", "market data", "positions", "trading hours", "clock", "what-if", "MCP server")
 
 
 async def of_the_broker(settings: Settings, home: Home, command: RunCommand, timing: Timing) -> AsyncIterator[Finding]:
-    """Whether it is there, which account it shows, and whether a run could trade on what it tells."""
-    where = settings.mcp_url or settings.broker
-    todo = "`docs/interactive-brokers.md` has every message with its cure"
+    """Every row that needs an answer of the broker."""
     began = time.perf_counter()
-    try:
-        async with AsyncExitStack() as stack:
-            # A journal of its own, in memory: looking leaves no trace.
-            start = Start(command=command, journal="sqlite://", timing=timing)
-            context = await stack.enter_async_context(open_context(settings, home, start))
-            if context.reader.missing:
-                missing = ", ".join(context.reader.missing)
-                todo = "Use a server that has them, or name them in mcp_tool_names"
-                yield bad("broker", f"{where} lacks {missing}", todo, ExitCode.DATA_UNFIT)
-                return
-            account = await the_account(context.reader)
-            yield good("broker", f"{where} answers, in {time.perf_counter() - began:.1f} s")
-            yield _of_the_account(account.account_id, standing_of(account, settings), settings)
-            for trait in lacks(context.reader, keeps_order_ids=context.desk.keeps_order_ids):
-                yield _of_the_server(trait)
-            for trait in await silences(context.reader, account.account_id):
-                yield _of_the_server(trait)
-            snapshot = await read_snapshot(account, context.reader, settings)
-            async for finding in _of_the_data(snapshot, context):
-                yield finding
-    except MarketError as error:
-        yield bad("broker", str(error), "Take another day", ExitCode.BAD_USAGE)
-    except BrokerError as error:
-        code = ExitCode.UNREACHABLE if isinstance(error, Retryable) else ExitCode.DATA_UNFIT
-        yield bad("broker", one_line(str(error)), todo, code)
-
-
-def _of_the_account(account_id: str, standing: Standing, settings: Settings) -> Finding:
-    wanted = "paper" if settings.paper_trading else "live"
-    found = f"{account_id}, and {wanted} trading is configured"
-    match standing:
-        case Standing.TRADES:
-            return good("account", found)
-        case Standing.LOOKS_ON:
-            todo = "A run plans and sends nothing; log in to the paper account, or see docs/safety.md on live trading"
-            return bad("account", f"{found}: it would not be traded", todo, ExitCode.DATA_UNFIT)
-        case Standing.UNFIT:
-            return bad("account", found, "Log in to the live account, or leave out --live-trading", ExitCode.DATA_UNFIT)
-
-
-async def _of_the_data(snapshot: PortfolioSnapshot, context: Context) -> AsyncIterator[Finding]:
-    for finding in (*_of_the_checks(snapshot), _of_the_hours(snapshot), _of_the_clock(snapshot.session.now, context)):
-        yield finding
-    for trait in of_the_reading(snapshot):
-        yield _of_the_server(trait)
-    if not snapshot.session.is_open:
-        return  # quotes are old then, and nothing could be said of them
-    for finding in _of_the_symbols(snapshot, context.settings):
-        yield finding
-    previewed = await _preview(snapshot, context)
-    yield _of_the_preview(previewed)
-    for trait in of_the_preview(previewed):
-        yield _of_the_server(trait)
-
-
-def _of_the_checks(snapshot: PortfolioSnapshot) -> Iterator[Finding]:
-    for check in snapshot.data_quality:
-        name = check.name.replace("_", " ")
-        if check.name == "account_kind":
-            continue  # a row of its own says more
-        if check.passed:
-            yield good(name, check.why)
-        elif check.required:
-            todo = "Nothing is traded on such data; look at the broker's own screens"
-            yield bad(name, check.why, todo, ExitCode.DATA_UNFIT)
+    async with AsyncExitStack() as stack:
+        try:
+            toolbox = await _opened(stack, settings, home, command)
+            reader = AccountReader(toolbox.read, clock=timing.clock, pause=timing.pause)
+            pieces = PieceByPiece(reader, settings, timing.clock)
+            account = await pieces.begin()
+            if isinstance(account.error, Retryable):
+                raise account.error
+        except Timeout:
+            yield note("broker", "it is not asked, as a run is at work in this home and has the line to it")
+        except MarketError as error:
+            yield bad("broker", str(error), "Take another --as-of or --prices", ExitCode.BAD_USAGE, Stage.START)
+        except BrokerError as error:
+            yield unread("broker", error, CURES)
         else:
-            yield note(name, check.why)
+            yield good("broker", f"{_where(settings)} answered in {time.perf_counter() - began:.1f} s")
+            async for finding in _of_the_answers(toolbox, reader, pieces, settings, home):
+                yield finding
+            return
+    for name in NEED_IT:
+        yield unseen(name, "the broker was not reached")
 
 
-def _of_the_symbols(snapshot: PortfolioSnapshot, settings: Settings) -> Iterator[Finding]:
-    buckets = drift_table(snapshot, settings).buckets
-    market = open_market(snapshot, settings, _first_look(snapshot), buckets, frozenset())
-    if not market.tradable:
-        why = one_line(market.frozen[0]) if market.frozen else "the rules name none"
-        yield bad("symbols", f"none could be traded: {why}", "Look at market data and rules", ExitCode.DATA_UNFIT)
-        return
-    yield good("symbols", f"{len(market.tradable)} of {len(settings.symbols)} could be traded")
-    for sentence in market.frozen[:MOST_LISTED]:
-        yield note("symbols", one_line(sentence))
+async def _opened(stack: AsyncExitStack, settings: Settings, home: Home, command: RunCommand) -> Toolbox:
+    """The tools of a server before the broker.
 
-
-def _of_the_preview(previewed: Check | None) -> Finding:
-    if previewed is None:
-        return note("what-if", "there is no symbol to ask about")
-    if previewed.passed:
-        return good("what-if", f"{previewed.actual} {previewed.unit} for one share")
-    return bad("what-if", previewed.why, "No order passes the guard without one", ExitCode.DATA_UNFIT)
-
-
-def _of_the_server(trait: Trait) -> Finding:
-    return note("server fault" if trait.is_fault else "server", trait.what, trait.so)
-
-
-def _first_look(snapshot: PortfolioSnapshot) -> TradingDay:
-    """A day on which nothing was done yet; what the journal knows of today is not asked here."""
-    return TradingDay(first_net_liquidation=snapshot.summary.net_liquidation, orders_sent=0, past_trades=())
-
-
-def _of_the_hours(snapshot: PortfolioSnapshot) -> Finding:
-    session = snapshot.session
-    known = ExchangeCalendar().session_at(session.now)
-    if (known.opens_at, known.closes_at) != (session.opens_at, session.closes_at):
-        theirs = f"{session.opens_at:%Y-%m-%d %H:%M} to {session.closes_at:%H:%M} UTC"
-        ours = f"{known.opens_at:%Y-%m-%d %H:%M} to {known.closes_at:%H:%M} UTC"
-        return note("trading hours", f"the broker says {theirs}, the exchange calendar {ours}", "The broker's are used")
-    if session.is_open:
-        return good("trading hours", f"open until {session.closes_at:%H:%M} UTC, as the exchange calendar has it")
-    found = f"closed until {session.opens_at:%a %Y-%m-%d %H:%M} UTC"
-    return bad("trading hours", found, "Nothing is wrong; a run before that sends nothing", ExitCode.DATA_UNFIT)
-
-
-def _of_the_clock(now: datetime, context: Context) -> Finding:
-    skew = (now - context.clock()).total_seconds()
-    if abs(skew) <= MOST_SKEW:
-        return good("clock", f"{abs(skew):.0f} s from the broker's")
-    if context.alone:
-        return note("clock", f"the simulated market is at {now:%Y-%m-%d %H:%M} UTC", "")
-    return note(
-        "clock", f"{abs(skew):,.0f} s from the broker's", "Set this machine's clock; quotes are judged by their age"
+    Raises:
+        Timeout: a run is at work over a line that only one may have.
+        MarketError, BrokerError: there is none.
+    """
+    if not settings.mcp_url and settings.broker == "simulated":
+        folder = stack.enter_context(TemporaryDirectory(prefix="smart-agent-"))
+        aside = Home(Path(folder))
+        aside.simulated.mkdir()
+        copy_books(home.simulated, aside.simulated)
+        home = aside
+    elif not settings.mcp_url and home.root.is_dir():
+        stack.enter_context(FileLock(home.lock, timeout=0))
+    server = await stack.enter_async_context(open_server(settings, home, command))
+    return await stack.enter_async_context(
+        open_toolbox(
+            server,
+            limit_seconds=LIMIT_SECONDS,
+            most_at_once=settings.mcp_max_concurrency,
+            names=settings.mcp_tool_names,
+        )
     )
 
 
-async def _preview(snapshot: PortfolioSnapshot, context: Context) -> Check | None:
-    """What the guard makes of the broker's what-if of one share of a symbol that could be bought."""
-    for symbol in context.settings.symbols:
-        case = one_share(symbol, Side.BUY, snapshot, context.settings, _first_look(snapshot))
-        contract = snapshot.contracts.get(symbol)
-        if case.limit_price is None or contract is None:
-            continue
-        terms = OrderTerms(
-            client_order_id="doctor",
-            account_id=snapshot.account.account_id,
-            conid=contract.conid,
-            symbol=symbol,
-            side=Side.BUY,
-            quantity=1,
-            limit_price=case.limit_price,
-        )
-        # One share may cost more than a small commission allows; that is no fault of anybody's.
-        lenient = context.settings.model_copy(update={"max_commission": 100.0})
-        return whatif(replace(case, settings=lenient, what_if=await context.reader.what_if(terms)))
-    return None
+def _where(settings: Settings) -> str:
+    if settings.mcp_url:
+        return server_name(settings.mcp_url)
+    if settings.broker == "tws":
+        return f"TWS or IB Gateway at {settings.tws_host}:{settings.tws_port}"
+    return "the simulated broker of this process"
+
+
+async def _of_the_answers(
+    toolbox: Toolbox, reader: AccountReader, pieces: PieceByPiece, settings: Settings, home: Home
+) -> AsyncIterator[Finding]:
+    for finding in looked_at("MCP server", lambda: of_the_server(toolbox.offer, reader.missing)):
+        yield finding
+    account, conid = pieces.account, pieces.first_contract.conid if pieces.first_contract else None
+    looks = await look(toolbox.read, account.answer.account_id, conid) if account.answer else Look()
+    readings = await pieces.finish()
+    looks = replace(looks, snapshot=await snapshot_of(toolbox.read, conid))
+    is_alone = not settings.mcp_url and settings.broker == "simulated"
+    is_told = reader.offers(Tool.GET_TRADING_SCHEDULE)
+    snapshot, day = _as_a_run_would(readings, settings, home)
+    rows: dict[str, Callable[[], Iterable[Finding]]] = {
+        "account": lambda: (of_the_account(account.get(), settings),),
+        "other runs": lambda: () if is_alone or account.answer is None else of_other_runs(account.get()),
+        "market data": lambda: of_the_symbols(readings, snapshot, settings, day),
+        "positions": lambda: (
+            of_the_positions(readings, snapshot) if account.answer else (unseen("positions", "there is no account"),)
+        ),
+        "trading hours": lambda: (of_the_hours(readings.session.get(), is_told=is_told),),
+        "clock": lambda: (of_the_clock(readings, snapshot, is_own=is_alone, is_told=is_told),),
+    }
+    for name, row in rows.items():
+        for finding in looked_at(name, row):
+            yield finding
+    previewed = await preview(snapshot, settings, day, reader)
+    yield previewed.finding
+    reading = Reading(
+        summary=readings.summary.answer or readings.summary.error,
+        positions=readings.positions.answer if readings.positions.error is None else readings.positions.error,
+        contracts=readings.contracts.answer,
+        misfit=await _misfit(toolbox, readings, settings),
+        doubts=previewed.doubts,
+    )
+    for finding in looked_at("fingerprint", lambda: of_the_traits(fingerprint(toolbox.offer, looks, reading))):
+        yield finding
+
+
+def looked_at(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """The rows of one look; of one that breaks, the row that says so."""
+    try:
+        yield from look()
+    except BrokerError as error:
+        yield unread(name, error, CURES if isinstance(error, Unreachable) else SCREENS)
+    except Exception as error:  # noqa: BLE001  (one look that breaks must not end the others)
+        yield broke_off(name, error)
+
+
+def broke_off(name: str, error: Exception) -> Finding:
+    found = f"this check broke off: {type(error).__name__}: {one_line(str(error))}"
+    return bad(name, found, "Report this sentence; the other rows stand", ExitCode.FAILED, Stage.READING)
+
+
+def _as_a_run_would(
+    readings: Readings, settings: Settings, home: Home
+) -> tuple[PortfolioSnapshot | None, TradingDay | None]:
+    """What a run would decide on, and the account's day so far; None where a piece is missing."""
+    try:
+        snapshot = readings.snapshot(settings)
+    except BrokerError:
+        return None, None
+    first = TradingDay(first_net_liquidation=snapshot.summary.net_liquidation, orders_sent=0, past_trades=())
+    if not home.database.exists():
+        return snapshot, first
+    try:
+        with closing(Journal(home.database)) as journal:
+            day = journal.trading_day(snapshot.account.account_id, snapshot.as_of, timedelta(days=1))
+            return held_to_journal(snapshot, journal), day
+    except JournalError:
+        return snapshot, first
+
+
+async def _misfit(toolbox: Toolbox, readings: Readings, settings: Settings) -> tuple[str, FoundContract] | None:
+    """A symbol that has no contract, and the one that the server names for it all the same."""
+    found = readings.contracts.answer
+    lacking = [] if found is None else [symbol for symbol in settings.symbols if symbol not in found]
+    answer = await found_for(toolbox.read, lacking[0]) if lacking else None
+    return (lacking[0], answer) if answer else None

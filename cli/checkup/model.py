@@ -1,42 +1,74 @@
-"""Whether the language model answers."""
+"""Whether the language model answers, and in which form."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sqlite3
+import time
+from contextlib import suppress
+from datetime import datetime
 
 from langchain_core.messages import HumanMessage
 
-from cli.checkup.finding import Finding, good, note
+import prompts
+from cli.checkup.finding import Finding, doubt, good, note
+from config.home import Home
 from config.settings import Settings
-from graph.think.mind import AskOtherwise, Manner, NoAnswer, Question
+from graph.memory import known_manner, open_memory
+from graph.think.mind import AskOtherwise, Manner, Mind, NoAnswer, Question
 from tools.wire.foreign_text import one_line
 
-TINY = 'Answer with a plan without trades, the summary "ready", and nothing else.'
-TINY_ANSWER = 400
+MOST_TOKENS = 200
+MOST_CHARACTERS = 4_000
+RULES = "A run goes on by the rules until it answers"
+MODES = {"model": "plans", "shadow": "is only watched (shadow)"}
 
 
-async def of_the_model(settings: Settings) -> AsyncIterator[Finding]:
-    """Whether the model answers, and in which form; one tiny question is asked, and paid for."""
+async def of_the_model(settings: Settings, home: Home, now: datetime) -> Finding:
+    """Whether it answers, in the strictest form its server takes; one tiny question is asked, and paid for."""
     if not settings.has_model:
         why = "think_mode is rules" if settings.think_mode == "rules" else "OPENAI_API_KEY is not set"
-        yield note("model", f"none is asked ({why}); the rules decide")
-        return
+        return note("model", f"rules only: {why}")
     from graph.think.openai_mind import open_mind  # noqa: PLC0415  (its libraries cost a second)
 
-    manner: Manner | None = Manner.JSON_SCHEMA
-    async with open_mind(settings) as mind:
-        while manner:
-            question = Question((HumanMessage(TINY),), (), manner, TINY_ANSWER)
-            try:
-                async for _ in mind.answer(question):
-                    pass
-            except AskOtherwise as error:
-                refused, manner = error, manner.next
-                if manner is None:
-                    yield note("model", one_line(str(refused)), "The rules decide until it answers")
-            except NoAnswer as error:
-                yield note("model", one_line(str(error)), "The rules decide until it answers")
-                return
-            else:
-                yield good("model", f"{mind.name} at {mind.server} answers, in the form {manner.value}")
-                return
+    try:
+        async with open_mind(settings) as mind:
+            return await _asked(mind, await _manner(mind, home, now), settings)
+    except (ImportError, OSError, ValueError) as error:  # proxies and certificates come from variables of all kinds
+        return doubt(
+            "model", f"its client cannot be set up ({one_line(str(error), 160)})", "Look at proxy and SSL settings"
+        )
+
+
+async def _manner(mind: Mind, home: Home, now: datetime) -> Manner:
+    """The form that a run would ask for first."""
+    manner = None
+    if home.memory.exists():
+        with suppress(sqlite3.Error, OSError):
+            async with open_memory(home.memory) as store:
+                manner = await known_manner(store, mind, now)
+    return manner or Manner.JSON_SCHEMA
+
+
+async def _asked(mind: Mind, manner: Manner, settings: Settings) -> Finding:
+    began, requests, form = time.perf_counter(), 0, manner
+    while True:
+        question, read = Question((HumanMessage(prompts.load("doctor")),), (), form, MOST_TOKENS), 0
+        requests += 1
+        try:
+            async for chunk in mind.answer(question):
+                read += len(chunk.text)
+                if read > MOST_CHARACTERS:
+                    break
+        except AskOtherwise as error:
+            if form.next is None:
+                return doubt("model", one_line(str(error)), RULES)
+            form = form.next
+        except NoAnswer as error:
+            return doubt("model", one_line(str(error)), RULES)
+        else:
+            took, times = time.perf_counter() - began, "1 request" if requests == 1 else f"{requests} requests"
+            return good(
+                "model",
+                f"{mind.name} at {mind.server} {MODES[settings.think_mode]}; it answered in {took:.1f} s and takes "
+                f"{form.value}; asking cost {times} of at most {MOST_TOKENS} tokens",
+            )
