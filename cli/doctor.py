@@ -86,7 +86,8 @@ def doctor(
     logging.getLogger().addHandler(logging.NullHandler())  # or libraries would write on the screen
     console = Console(highlight=False, quiet=as_json)
     console.width = min(console.width if console.is_terminal else PLAIN_WIDTH, MOST_WIDTH)
-    findings = asyncio.run(_examined(place, command, console))
+    with console.status("Looking at everything a run depends on …"):
+        findings = asyncio.run(_examined(place, command, console))
     code, could_trade, sentence = verdict_on(findings)
     if as_json:
         told = {"could_trade": could_trade, "exit_code": code, "message": sentence, "rows": list(map(_fact, findings))}

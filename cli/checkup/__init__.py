@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from cli.checkup.broker import NEED_IT, broke_off, of_the_broker
-from cli.checkup.finding import Finding, Mark, Stage, Tell, bad, doubt, good, unseen
+from cli.checkup.finding import Finding, Mark, Stage, Tell, bad, doubt, good, note, unseen
 from cli.checkup.home import of_the_home
 from cli.checkup.model import RULES, of_the_model
 from cli.exit_codes import ExitCode
@@ -91,6 +91,7 @@ def _settings(home: Home, command: RunCommand) -> tuple[Settings, bool, list[Fin
             )
             for problem in error.problems
         ]
+        found.append(note("configuration", "what follows is looked at with the default in place of each of these"))
         knows_where = not any(problem.key in WHERE for problem in error.problems)
         return command.load_usable(home), knows_where, found
     rules = f"{len(settings.rules)} rules for {len(settings.symbols)} symbols, {settings.strategy} strategy"
