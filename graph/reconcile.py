@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from brokers.errors import BrokerError
 from graph.journal import Answer, JournalledOrder, OrderState, trading_day
-from graph.sightings import held_to, not_sent, record_of, shares_since, terms_of, unknown, what_became_of
+from graph.sightings import from_shares, held_to, not_sent, record_of, shares_since, terms_of, unknown, what_became_of
 from graph.state import Context
 from portfolio.models import BrokerOrder, OrderRecord, OrderStatus
 
@@ -42,6 +42,8 @@ async def settle_earlier_orders(account_id: str, context: Context) -> None:
 async def _settled(sent: JournalledOrder, context: Context) -> OrderRecord:
     terms = terms_of(sent)
     known = await what_became_of(sent, context)
+    if known is None and await _is_over(sent, context):
+        known = await from_shares(sent, context)  # some brokers show the orders of their own day alone
     if known and known.status.is_unresolved:
         known = await _ended(known, sent, context)
     if known:

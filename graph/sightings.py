@@ -38,7 +38,7 @@ async def what_became_of(sent: JournalledOrder, context: Context) -> BrokerOrder
         return _from_fills(terms, ours)
     if reader.tells_order_status:
         return None
-    return await _from_shares(sent, context)
+    return await from_shares(sent, context)
 
 
 def _from_fills(terms: OrderTerms, fills: list[Execution]) -> BrokerOrder:
@@ -68,7 +68,7 @@ def _from_fills(terms: OrderTerms, fills: list[Execution]) -> BrokerOrder:
     )
 
 
-async def _from_shares(sent: JournalledOrder, context: Context) -> BrokerOrder | None:
+async def from_shares(sent: JournalledOrder, context: Context) -> BrokerOrder | None:
     """From the list of orders and the shares held since: all there is where a server knows no client order ids.
 
     The price of a fill is not told there; the limit stands in for it, which it cannot be worse than.

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from brokers.errors import Retryable, Terminal, Unreachable
+from brokers.errors import OutcomeUnknown, Retryable, Terminal, Unreachable
 from brokers.protocol import Broker, OrderRequest
 from config.home import Home
 from graph.emergency import Cancelled, cancel_open_orders
@@ -21,8 +21,9 @@ from graph.record import Outcome, RunRecord
 from graph.runner import Run
 from graph.sightings import settled_by_a_person
 from portfolio.models import BrokerOrder, Execution, OrderStatus, Session
-from tests.graph.conftest import TRADING_DAY, drain, opened, settings_with
+from tests.graph.conftest import TRADING_DAY, RunOnce, drain, opened, settings_with
 from tests.permits import journal_in, now
+from tests.simulators.delegating_broker import DelegatingBroker
 from tests.simulators.slow_broker import SlowBroker
 
 SECONDS = {"fill_timeout_seconds": 1}
@@ -339,3 +340,53 @@ class OutOfSight(Resting):
         told = await super().session(symbol)
         later = {name: getattr(told, name) + self.ahead for name in ("now", "opens_at", "closes_at")}
         return told.model_copy(update=later)
+
+
+# --- a broker that shows the orders of its own day alone ------------------------------------------------------------
+
+
+class OfToday(DelegatingBroker):
+    """Every order is placed and none is ever told of: as on the day after the agent died over it."""
+
+    async def place(self, order: OrderRequest) -> BrokerOrder:
+        await super().place(order)
+        raise OutcomeUnknown("the connection broke")
+
+    async def order_status(self, account_id: str, client_order_id: str) -> BrokerOrder | None:  # noqa: ARG002
+        return None
+
+    async def executions(self, account_id: str, since: datetime) -> list[Execution]:  # noqa: ARG002
+        return []
+
+
+class WithoutIt(DelegatingBroker):
+    """One order is not told of."""
+
+    def __init__(self, inner: Broker, hidden: str) -> None:
+        super().__init__(inner)
+        self._hidden = hidden
+
+    async def order_status(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
+        return None if client_order_id == self._hidden else await super().order_status(account_id, client_order_id)
+
+    async def executions(self, account_id: str, since: datetime) -> list[Execution]:
+        fills = await super().executions(account_id, since)
+        return [fill for fill in fills if fill.client_order_id != self._hidden]
+
+
+async def test_what_filled_yesterday_and_is_shown_no_more_is_told_by_the_shares(run_once: RunOnce, home: Home) -> None:
+    first = await run_once(faulty=OfToday, **SECONDS)
+    assert first.outcome is Outcome.ORDER_UNKNOWN
+    (lost,) = [order for order in first.orders if order.status is OrderStatus.UNKNOWN]
+    again = await run_once(faulty=OfToday, **SECONDS)
+    assert state_of(home, lost.client_order_id) is OrderState.UNKNOWN, "today it may still trade"
+    assert lost.symbol not in {order.symbol for order in again.orders}
+    tomorrow = TRADING_DAY + timedelta(days=1)
+    await run_once(day=tomorrow, faulty=lambda inner: WithoutIt(inner, lost.client_order_id))
+    assert state_of(home, lost.client_order_id) is OrderState.FILLED
+    with journal_in(home.root) as journal:
+        settled = journal.orders.find(lost.client_order_id)
+    assert settled is not None
+    assert settled.record is not None
+    assert settled.record.filled_quantity == lost.quantity
+    assert "the limit is given" in (settled.record.message or "")
