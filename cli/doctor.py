@@ -60,7 +60,7 @@ def doctor(
     strategy: StrategyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at everything a run depends on, and say what to do about what is not well; exit as a run would now.
+    """Look at everything a run depends on, and say what to do about what is not well; exit 0 if it could trade.
 
     Nothing is sent or kept. A language model, where there is one, gets one tiny question.
 
@@ -92,7 +92,7 @@ def doctor(
     if as_json:
         told = {"could_trade": could_trade, "exit_code": code, "message": sentence, "rows": list(map(_fact, findings))}
         sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
-    style = "bold green" if could_trade else "bold yellow" if code is ExitCode.DONE else "bold red"
+    style = "bold green" if could_trade else "bold yellow" if code is ExitCode.FAILED else "bold red"
     console.print(Text(f"\n{sentence}", style=style))
     raise typer.Exit(code)
 
@@ -116,7 +116,7 @@ async def _examined(place: Home, command: RunCommand, console: Console) -> list[
 
 
 def verdict_on(findings: list[Finding]) -> tuple[ExitCode, bool, str]:
-    """How a run would end, whether it could trade, and that in a sentence."""
+    """The exit code, 0 only if a run could trade; whether it could; and that in a sentence."""
     from cli.checkup import first_in_the_way  # noqa: PLC0415
 
     first = first_in_the_way(findings)
@@ -132,9 +132,9 @@ def verdict_on(findings: list[Finding]) -> tuple[ExitCode, bool, str]:
     aside = f" Look at the {doubts} rows marked !." if doubts > 1 else " Look at the row marked !." if doubts else ""
     waiting = next((finding for finding in findings if finding.waits), None)
     if waiting:
-        return ExitCode.DONE, False, f"Nothing is in the way of a run but the market: {waiting.found}.{aside}"
+        return ExitCode.FAILED, False, f"Nothing is in the way of a run but the market: {waiting.found}.{aside}"
     if not any(finding.name == "trading hours" for finding in findings):
-        return ExitCode.DONE, False, f"Nothing is in the way of a run, as far as could be seen.{aside}"
+        return ExitCode.FAILED, False, f"Nothing is in the way of a run, as far as could be seen.{aside}"
     return ExitCode.DONE, True, f"A run could trade now.{aside}"
 
 

@@ -47,7 +47,7 @@ MOST_REASONS = 2
 
 async def sense(state: State, runtime: Runtime[Context]) -> State:
     context = runtime.context
-    refuse_half_a_server(context.reader)
+    _refuse_half_a_server(context.reader)
     # What the symbols of the rules are hangs on nothing else, so it is asked for beside everything.
     listing = asyncio.create_task(context.reader.find_contracts(context.settings.symbols))
     try:
@@ -66,7 +66,7 @@ async def sense(state: State, runtime: Runtime[Context]) -> State:
     return sensed if day.halted is None else {**sensed, "halted": day.halted}
 
 
-def refuse_half_a_server(reader: AccountReader) -> None:
+def _refuse_half_a_server(reader: AccountReader) -> None:
     """Raise `Terminal` where the server lacks tools without which no account can be read."""
     if reader.missing:
         raise Terminal(

@@ -158,7 +158,7 @@ async def test_a_closed_market_is_no_fault_and_nothing_could_be_traded(home: Hom
     findings = await found(home, RunCommand(as_of="2026-06-14"))
     assert worst(findings) == []
     code, could_trade, sentence = verdict_on(findings)
-    assert (code, could_trade) == (ExitCode.DONE, False)
+    assert (code, could_trade) == (ExitCode.FAILED, False)
     assert "closed until Mon 2026-06-15 09:30 New York" in sentence
 
 
