@@ -26,7 +26,8 @@ from tests.graph.hostile_worlds import LISTED, OPEN_AT, PersonsOrder, Round, Wor
 from tests.graph.inspector import Entry, Inspector, Story
 from tests.simulators.troubled_broker import Faults, Listing, Moment, Placed
 
-CHUNKS, WORLDS = 8, 720
+CHUNKS, WORLDS = 2, 720
+"""A fourth of the ten thousand plans that `benchmarks/hostile.py` brings before the guard."""
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +57,12 @@ def test_no_plan_of_forty_known_worlds_breaks_a_limit(bench: Bench) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_none_of_ten_thousand_plans_breaks_a_limit(bench: Bench, chunk: int) -> None:
+def test_none_of_many_plans_breaks_a_limit(bench: Bench, chunk: int) -> None:
     bench.seen.clear()
     play_seeds(bench, range(chunk * WORLDS, (chunk + 1) * WORLDS))
     seen = bench.seen
     print(f"chunk {chunk}: {dict(seen)}")  # noqa: T201  (shown with -rP)
-    assert seen["plans"] >= 10_000 / CHUNKS
+    assert seen["plans"] >= 1250
     assert seen["orders"] >= seen["plans"] / 4, "a guard that lets nothing through is easily safe"
     kinds = ("partly filled", "filled in parts", "again", "asked", "protective sent", "journal UNKNOWN")
     assert all(seen[kind] for kind in kinds), "each kind of ending must have been met"
