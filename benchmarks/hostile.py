@@ -1,6 +1,6 @@
 """How many hostile plans it takes to bring an order to the broker that breaks a limit; so far, more than ten thousand.
 
-Run it as `uv run python -m benchmarks.hostile`, with `--worlds 100` for a quick look; the default is ten thousand plans,
+Run it as `uv run python -m benchmarks.hostile`, with `--worlds 100` for a quick look; otherwise there are ten thousand,
 on both cores, in about ten minutes. A world is an account, a market, a broker with its troubles, and a few plans drawn
 at random from its seed; see tests/graph/hostile_worlds.py. Everything from the guard to the broker's books is real, and
 an inspector that shares no code with the guard reads the books. Of this the tests make a fourth.
@@ -48,7 +48,8 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=WORLDS, help=f"worlds to play (default: {WORLDS})")
     worlds = parser.parse_args().worlds
     parts = [range(first, min(first + AT_ONCE, worlds)) for first in range(0, worlds, AT_ONCE)]
-    seen, broken = Counter[str](), list[str]()
+    seen: Counter[str] = Counter()
+    broken: list[str] = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for counted, found in pool.map(played, parts):
             seen += counted
