@@ -188,7 +188,7 @@ class TwsDesk:
     async def open_orders(self, account_id: str) -> list[BrokerOrder]:
         """Every order of the account that may still fill, whoever sent it."""
         books = await self._books(with_ended=False)
-        return [order for order in books.working(account_id) if order.client_order_id not in self._refused]
+        return [order for order in books.working(account_id) if not self._is_refused(order)]
 
     async def order_status(self, account_id: str, client_order_id: str) -> BrokerOrder | None:
         """The order sent under that id today.
@@ -200,8 +200,14 @@ class TwsDesk:
             ids = ", ".join(order.order_id for order in found)
             words = f"{len(found)} orders bear the id {client_order_id}: {ids}"
             return found[0].model_copy(update={"status": OrderStatus.UNKNOWN, "message": words})
-        refused = self._refused.get(client_order_id)
-        return refused or (found[0] if found else None)
+        if found and not self._is_refused(found[0]):
+            return found[0]
+        return self._refused.get(client_order_id)
+
+    def _is_refused(self, order: BrokerOrder) -> bool:
+        """Whether it is one that TWS refused, and shows as nothing more than that."""
+        is_dead = order.status in (*DEAD, OrderStatus.UNKNOWN) and not order.filled_quantity
+        return is_dead and order.client_order_id in self._refused
 
     async def executions(self, account_id: str, since: datetime) -> list[Execution]:
         """Fills since then, as far back as TWS shows them, which is a day by default."""

@@ -34,6 +34,8 @@ CURES = {
 }
 """What a person can do about it."""
 READ_ONLY = "read-only"
+MOST = 400
+"""Characters of what TWS says."""
 
 
 def refusal(what: str, code: int, text: str) -> BrokerError:
@@ -50,7 +52,8 @@ def refusal(what: str, code: int, text: str) -> BrokerError:
 
 def sentence(code: int, text: str) -> str:
     """What TWS said, on one line, with what to do about it where that is known."""
-    said = " ".join(text.replace("<br>", " ").split()).rstrip(".")
+    printable = "".join(letter if letter.isprintable() else " " for letter in text[:MOST].replace("<br>", " "))
+    said = " ".join(printable.split()).rstrip(".")
     cure = CURES.get(code)
     if READ_ONLY in said.lower():
         cure = "switch off 'Read-Only API' in the API settings of TWS or IB Gateway"

@@ -95,6 +95,18 @@ async def test_a_refused_order_is_rejected_and_nothing_is_booked(desk: Desk) -> 
     assert await desk.broker.open_orders(desk.account) == []
 
 
+async def test_a_refusal_does_not_hide_the_same_order_where_it_lives(desk: Desk) -> None:
+    desk.gateway.faults.reject_orders = True
+    await desk.broker.place(desk.order("refused"))
+    desk.gateway.faults.reject_orders = False
+    assert desk.quote.bid is not None
+    distant = (desk.quote.bid * Decimal("0.9")).quantize(Decimal("0.01"))
+    await desk.gateway.by_hand("SPY", Side.BUY, 2, distant, client_id=5, order_id=900, order_ref="refused")
+    assert (await desk.status("refused")).status is OrderStatus.UNKNOWN
+    (working,) = await desk.broker.open_orders(desk.account)
+    assert working.status is OrderStatus.SUBMITTED
+
+
 async def test_a_duplicate_id_is_a_refusal_that_books_nothing(desk: Desk) -> None:
     desk.gateway.faults.duplicate_ids = True
     placed = await desk.broker.place(desk.order("twice"))
@@ -343,6 +355,14 @@ async def test_a_gateway_without_its_servers_is_not_asked_until_it_has_them_agai
     await asyncio.sleep(0.05)
     assert await desk.broker.positions(desk.account)
     assert sum(request.id == START_API for request in desk.gateway.requests) == 2, "what was subscribed to is gone"
+
+
+async def test_the_time_is_not_asked_for_again_too_soon(desk: Desk) -> None:
+    """TWS leaves who does without an answer."""
+    desk.gateway.faults.time_once_in = 3600
+    before = (await desk.broker.session("SPY")).now
+    await desk.broker.quotes([desk.contract.conid])
+    assert timedelta(0) <= (await desk.broker.session("SPY")).now - before < timedelta(seconds=5)
 
 
 async def test_an_answer_that_never_ends_is_not_taken_for_the_next_one(desk: Desk) -> None:

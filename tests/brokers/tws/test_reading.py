@@ -19,6 +19,7 @@ from brokers.tws.books import Books
 from brokers.tws.history import Pace
 from brokers.tws.hours import session_at
 from brokers.tws.numbers import number, price
+from brokers.tws.words import sentence
 from portfolio.models import OrderStatus, Side
 
 SPY = Contract(conId=756733, symbol="SPY", secType="STK", currency="USD")
@@ -186,3 +187,15 @@ def test_orders_of_another_account_or_id_are_not_ours() -> None:
     assert [order.order_id for order in books.sent_as("DU1", "mine")] == ["7"]
     assert [order.order_id for order in books.working("DU1")] == ["7", "8"]
     assert books.known_as("DU1", "9") is None
+
+
+def test_what_tws_says_is_one_short_line_whatever_is_in_it() -> None:
+    said = sentence(201, "no\0 \x1b[31m[red]good[/]<br>reason\n" + "a" * 100_000)
+    assert said.isprintable()
+    assert len(said) < 600
+    assert "(201): look at the reason IB gives" in said
+
+
+def test_a_read_only_api_is_told_apart_from_other_mistakes() -> None:
+    assert "Read-Only API" in sentence(321, "Error validating request: The API interface is in Read-Only mode.")
+    assert "Read-Only API" not in sentence(321, "Error validating request: no such account.")
