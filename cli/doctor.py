@@ -23,10 +23,14 @@ from cli.options import (
     ConfigOption,
     HomeOption,
     HostOption,
+    LiveOption,
+    PaperOption,
     PricesOption,
+    RiskOption,
     StrategyOption,
     TwsPortOption,
     UrlOption,
+    trading_of,
 )
 from cli.problems import print_problems
 from cli.run_command import RunCommand
@@ -51,6 +55,9 @@ def doctor(
     prices: PricesOption = None,
     as_of: AsOfOption = None,
     *,
+    paper_trading: PaperOption = False,
+    live_trading: LiveOption = False,
+    risk_threshold: RiskOption = None,
     mcp_url: UrlOption = None,
     broker: BrokerOption = None,
     host: HostOption = None,
@@ -82,6 +89,8 @@ def doctor(
         tws_port=port,
         tws_client_id=client_id,
         tws_account=account,
+        risk_threshold=None if risk_threshold is None else str(risk_threshold),
+        trading=trading_of(paper=paper_trading, live=live_trading),
     )
     logging.getLogger().addHandler(logging.NullHandler())  # or libraries would write on the screen
     console = Console(highlight=False, quiet=as_json)

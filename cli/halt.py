@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.exit_codes import ExitCode
+from cli.exit_codes import ExitCode, exit_code
 from cli.journal import journal_of, now, plain
 from cli.options import (
     AccountOption,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from graph.emergency import Cancelled
 
 PATIENCE = 30.0
-"""Seconds that a halt waits for a locked journal."""
+"""Seconds that a halt waits for a locked journal, and for a run to end."""
 LOOK = "look in the broker's own screens"
 
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, for whoever finds it halted.")]
@@ -130,14 +130,18 @@ def emergency_stop(
         settings = command.settings_for_cancelling(place)
     except ConfigError as error:
         print_problems(Console(stderr=True), error, "where the broker is cannot be told")
-        exit_with(ExitCode.BAD_USAGE, f"{state} Or name the broker's MCP server with --mcp-url, and try again.")
+        exit_with(ExitCode.BAD_USAGE, f"{state} Or name the broker with --mcp-url or --broker tws, and try again.")
+    if contradiction := command.contradiction(settings):
+        exit_with(ExitCode.BAD_USAGE, f"{contradiction} {state}")
+    _wait_for_the_line(settings, place)
     try:
         orders = _cancelled(settings, place, command)
     except Exception as error:  # noqa: BLE001  (whatever it was, a person must be told what is still out there)
         from brokers.errors import BrokerError  # noqa: PLC0415
+        from graph.failure import describe  # noqa: PLC0415
 
-        code = ExitCode.UNREACHABLE if isinstance(error, BrokerError) else ExitCode.FAILED
-        exit_with(code, f"{error} {state}")
+        is_broker = isinstance(error, BrokerError)
+        exit_with(exit_code(describe("sense", error).outcome) if is_broker else ExitCode.FAILED, f"{error} {state}")
     for order in orders:
         _say(order.words, "green" if order.done else "red")
     if not orders:
@@ -146,6 +150,24 @@ def emergency_stop(
         raise typer.Exit(ExitCode.FAILED)
     if not all(order.done for order in orders):
         raise typer.Exit(ExitCode.ORDER_UNKNOWN)
+
+
+def _wait_for_the_line(settings: Settings, place: Home) -> None:
+    """A run at work over TWS has the only connection under our id; being halted it cancels its order, and ends."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415  (only commands that trade need it)
+
+    if settings.mcp_url or settings.broker != "tws":
+        return
+    lock = FileLock(place.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        _say(f"A run is at work in {place.root}; it cancels its own order now, and is waited for.", "yellow")
+        with suppress(Timeout):  # where it does not end, TWS says that our id is in use
+            lock.acquire(timeout=PATIENCE)
+    except OSError:
+        return  # a home where no lock can be taken has no run that took one
+    lock.release()
 
 
 def _cancelled(settings: Settings, place: Home, command: RunCommand) -> tuple[Cancelled, ...]:

@@ -63,7 +63,12 @@ class BrokerName(StrEnum):
 
 BrokerOption = Annotated[
     BrokerName | None,
-    typer.Option("--broker", help="simulated, or tws: TWS or IB Gateway on this network.", show_default=False),
+    typer.Option(
+        "--broker",
+        case_sensitive=False,
+        help="simulated, or tws: TWS or IB Gateway on this network.",
+        show_default=False,
+    ),
 ]
 HostOption = Annotated[str | None, typer.Option("--host", help="Where TWS or IB Gateway runs.", show_default=False)]
 TwsPortOption = Annotated[
@@ -81,7 +86,22 @@ StrategyOption = Annotated[
     str | None,
     typer.Option("--strategy", help="A shipped strategy: default, conservative, aggressive.", show_default=False),
 ]
+PaperOption = Annotated[bool, typer.Option("--paper-trading", help="Trade on a paper account only (the default).")]
+LiveOption = Annotated[
+    bool, typer.Option("--live-trading", help="Trade on a live account, whose id must be confirmed.")
+]
+RiskOption = Annotated[
+    float | None,
+    typer.Option("--risk-threshold", help="Most one discretionary order may be worth, in USD.", show_default=False),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one RunRecord on stdout, and nothing else there.")]
+
+
+def trading_of(*, paper: bool, live: bool) -> str | None:
+    """Which trading a person asked for, "paper" or "live"; exit 2 where it is both."""
+    if paper and live:
+        exit_with(ExitCode.BAD_USAGE, "--paper-trading and --live-trading exclude each other; give one of them.")
+    return "live" if live else "paper" if paper else None
 
 
 def day_of(moment: datetime | None) -> date | None:

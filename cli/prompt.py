@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.exit_codes import ExitCode
+from cli.exit_codes import ExitCode, exit_code
 from cli.options import (
     AccountOption,
     AsOfOption,
@@ -75,6 +75,7 @@ def think(
     place, settings = command.load_or_exit(home)
     from brokers.errors import BrokerError  # noqa: PLC0415
     from brokers.simulated import MarketError  # noqa: PLC0415
+    from graph.failure import describe  # noqa: PLC0415
     from graph.journal import JournalError  # noqa: PLC0415
     from tools.wire.foreign_text import one_line  # noqa: PLC0415
 
@@ -84,7 +85,7 @@ def think(
     except MarketError as error:
         exit_with(ExitCode.BAD_USAGE, str(error))
     except BrokerError as error:
-        exit_with(ExitCode.UNREACHABLE, str(error))
+        exit_with(exit_code(describe("sense", error).outcome), str(error))
     except JournalError as error:
         exit_with(ExitCode.HALTED, str(error))
     except (ImportError, OSError, ValueError, sqlite3.Error) as error:

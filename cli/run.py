@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,12 +19,15 @@ from cli.options import (
     HomeOption,
     HostOption,
     JsonOption,
+    LiveOption,
+    PaperOption,
     PricesOption,
+    RiskOption,
     StrategyOption,
     TwsPortOption,
     UrlOption,
-    exit_with,
     sole_use,
+    trading_of,
 )
 from cli.run_command import RunCommand
 
@@ -32,13 +35,6 @@ if TYPE_CHECKING:
     from config.home import Home
     from config.settings import Settings
     from graph.record import Approval
-
-PaperOption = Annotated[bool, typer.Option("--paper-trading", help="Trade on a paper account only (the default).")]
-LiveOption = Annotated[bool, typer.Option("--live-trading", help="Trade on a live account; asks for its id.")]
-RiskOption = Annotated[
-    float | None,
-    typer.Option("--risk-threshold", help="Most one discretionary order may be worth, in USD.", show_default=False),
-]
 
 
 def run(
@@ -64,9 +60,9 @@ def run(
     With OPENAI_API_KEY or OPENAI_BASE_URL set, a language model helps to think (SMART_AGENT_MODEL names it).
 
     Example: smart-agent run --prices prices.csv.gz --as-of 2020-03-23
+
+    Example: smart-agent run --broker tws --port 4002
     """
-    if paper_trading and live_trading:
-        exit_with(ExitCode.BAD_USAGE, "--paper-trading and --live-trading exclude each other; give one of them.")
     command = RunCommand.written(
         config=config,
         prices=prices,
@@ -79,7 +75,7 @@ def run(
         tws_port=port,
         tws_client_id=client_id,
         tws_account=account,
-        trading="live" if live_trading else "paper" if paper_trading else None,
+        trading=trading_of(paper=paper_trading, live=live_trading),
     )
     place, settings = command.load_or_exit(home)
     _tell_what_is_not_done(settings)

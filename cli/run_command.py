@@ -106,6 +106,14 @@ class RunCommand:
 
     def contradiction(self, settings: Settings) -> str | None:
         """Why these options make no sense with these settings, in a sentence; None where they do."""
+        names = {"tws_host": "--host", "tws_port": "--port", "tws_client_id": "--client-id", "tws_account": "--account"}
+        given = [option for key, option in names.items() if getattr(self, key) is not None]
+        if given and (settings.mcp_url or settings.broker != "tws"):
+            other = "mcp_url names a server" if settings.mcp_url else f"the broker is {settings.broker}"
+            return (
+                f"{' and '.join(given)} would be about TWS or IB Gateway, and {other}; nothing was done. "
+                "Add --broker tws and no mcp_url, or leave them out."
+            )
         if (not settings.mcp_url and settings.broker == "simulated") or not (self.prices or self.as_of):
             return None
         other = "the server at mcp_url" if settings.mcp_url else f"broker {settings.broker}"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from graph.record import Outcome
 from graph.state import State
-from portfolio.models import OrderStatus
+from portfolio.models import OrderStatus, Verdict
+
+OF_THE_ACCOUNT = frozenset({"account_kind", "whatif"})
+"""Rules that fail over what the account is, or over what its broker says, and not over how the investor limits it."""
 
 Ending = tuple[Outcome, str]
 
@@ -82,7 +87,25 @@ def _traded(state: State, *, stopped: bool) -> Ending:
     if stopped:
         return Outcome.INTERRUPTED, f"Stopped as asked, with {done} completed; the rest was not sent."
     if not state["approved"]:
-        return Outcome.NOTHING_APPROVED, f"The guard refused all {len(state['verdicts'])} trades; nothing was sent."
-    if not any(order.filled_quantity > 0 for order in orders):
-        return Outcome.NOTHING_FILLED, f"None of {len(orders)} orders was filled."
-    return Outcome.TRADED, f"Completed {done}."
+        return _all_refused(state["verdicts"])
+    if any(order.filled_quantity > 0 for order in orders):
+        return Outcome.TRADED, f"Completed {done}."
+    if all(order.status is OrderStatus.REJECTED for order in orders):
+        return Outcome.REFUSED, f"The broker rejected all {len(orders)} orders ({_listed(o.message for o in orders)})."
+    return Outcome.NOTHING_FILLED, f"None of {len(orders)} orders was filled."
+
+
+def _all_refused(verdicts: Sequence[Verdict]) -> Ending:
+    """That the investor's limits refuse every trade is as it should be; what stands against the account is not."""
+    failures = [check for verdict in verdicts for check in verdict.failures]
+    against = [check for check in failures if check.rule in OF_THE_ACCOUNT]
+    is_account = all(any(check in against for check in verdict.failures) for verdict in verdicts)
+    why = _listed(check.why for check in (against if is_account else failures))
+    outcome = Outcome.REFUSED if is_account else Outcome.NOTHING_APPROVED
+    return outcome, f"The guard refused all {len(verdicts)} trades ({why}); nothing was sent."
+
+
+def _listed(reasons: Iterable[str | None]) -> str:
+    """The first of them, each once."""
+    first, *more = dict.fromkeys(filter(None, reasons)) or ("no reason was given",)
+    return f"{first}, and {len(more)} more" if more else first

@@ -23,6 +23,7 @@ class Outcome(StrEnum):
     NOTHING_TO_DO = "nothing_to_do"
     NOTHING_APPROVED = "nothing_approved"
     NOTHING_FILLED = "nothing_filled"
+    REFUSED = "refused"
     DECLINED = "declined"
     EXPIRED = "expired"
     INTERRUPTED = "interrupted"

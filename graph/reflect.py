@@ -16,6 +16,7 @@ from langgraph.runtime import Runtime
 from brokers.errors import BrokerError
 from config.settings import Settings
 from graph.memory import remember
+from graph.outcome import outcome_of
 from graph.record import Lesson, Outcome, Reflection
 from graph.sense import read_snapshot
 from graph.state import Context, State
@@ -143,10 +144,10 @@ def _next_actions(state: State, after: dict[str, float], settings: Settings) -> 
 
 def _obstacle(state: State) -> str | None:
     """What a person has to do, or wait for, before the next run can help."""
-    snapshot = state.get("snapshot")
-    if "halted" in state or ("failure" in state and state["failure"].outcome is Outcome.HALTED):
+    snapshot, (outcome, _) = state.get("snapshot"), outcome_of(state, waiting=False, stopped=False)
+    if outcome is Outcome.HALTED:
         return "Run again after `smart-agent resume`."
-    if "failure" in state:
+    if "failure" in state or outcome in (Outcome.DATA_UNFIT, Outcome.REFUSED):
         return "Mend what the message names, then run again."
     if snapshot and not snapshot.session.is_open:
         return f"Run again after {snapshot.session.opens_at:%Y-%m-%d %H:%M} UTC, when the market opens."

@@ -123,8 +123,9 @@ def _clock_checked(snapshot: PortfolioSnapshot, last_order: datetime | None) -> 
     if last_order is None or last_order <= snapshot.as_of:
         return snapshot
     why = (
-        f"this account last sent an order on {last_order:%Y-%m-%d}, and the clock now stands at "
-        f"{snapshot.as_of:%Y-%m-%d}: it holds what it bought later; `smart-agent sim reset` starts over"
+        f"this account last sent an order at {last_order:%Y-%m-%d %H:%M:%S} UTC, and the broker's clock now stands at "
+        f"{snapshot.as_of:%Y-%m-%d %H:%M:%S} UTC: one of the two is wrong, or a simulated "
+        "market was set back, which `smart-agent sim reset` starts over"
     )
     warned = DataCheck(name="clock", passed=False, required=not snapshot.account.is_paper, why=why)
     return snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, warned)})
@@ -136,7 +137,7 @@ async def the_account(reader: AccountReader) -> Account:
         named = ", ".join(account.account_id for account in accounts) or "none"
         raise Terminal(
             f"The broker shows {len(accounts)} accounts ({named}), and exactly one is expected; nothing was traded. "
-            "Log in with a user who has one account."
+            "Name one with --account (tws_account), or log in with a user who has one."
         )
     return accounts[0]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from config.settings import Settings
-from graph.journal import Journal
+from graph.journal import Journal, JournalError
 from graph.record import Approval, Failure, Lesson, Reflection, Thought
 from graph.think.mind import Mind
 from portfolio.limits import TradingDay
@@ -67,6 +67,14 @@ class Context:
     stopping: Callable[[], bool]
     command: dict[str, str | None]
     mind: Mind | None = None
+
+    @property
+    def halted(self) -> bool:
+        """Whether a person, or an alarm, has halted trading; also where nobody can tell."""
+        try:
+            return self.journal.halts.current() is not None
+        except JournalError:
+            return True
 
     def trading_day(self, snapshot: PortfolioSnapshot) -> TradingDay:
         """What the journal knows of the account of `snapshot` at that moment."""

@@ -18,7 +18,7 @@ def messages() -> list[str]:
 
 
 def source() -> str:
-    folders = ("brokers", "tools", "graph", "cli")
+    folders = ("brokers", "tools", "graph", "cli", "portfolio")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     return re.sub(r'"\s*\n\s*f?"', "", text)  # sentences are written over several lines

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-from brokers.errors import BrokerError
+from brokers.errors import BrokerError, Retryable
 from portfolio.models import AccountSummary, Contract, Position
 from tools.contract import TOOL_CLASSES, Tool
 from tools.listings import NO_EXCHANGE
@@ -127,7 +127,7 @@ def _read(reading: Reading) -> Iterator[Trait]:
     )
     yield Trait(
         "positions",
-        None if reading.positions is None else isinstance(reading.positions, BrokerError),
+        _is_refused(reading.positions),
         "the positions cannot be believed",
         "nothing is traded on them",
         fault=2,
@@ -151,11 +151,16 @@ def _read(reading: Reading) -> Iterator[Trait]:
     )
     yield Trait(
         "summary",
-        None if reading.summary is None else isinstance(reading.summary, BrokerError),
+        _is_refused(reading.summary),
         "the balances cannot be read",
         "nothing is traded without them",
         fault=10,
     )
+
+
+def _is_refused(answer: object) -> bool | None:
+    """Whether there was an answer that cannot be used; None where there was none at all."""
+    return None if answer is None or isinstance(answer, Retryable) else isinstance(answer, BrokerError)
 
 
 def _told(offer: Offer, looked: Look) -> Iterator[Trait]:
@@ -187,7 +192,7 @@ def _told(offer: Offer, looked: Look) -> Iterator[Trait]:
     priced = row is not None and row.last_price is not None
     yield Trait(
         "quote times",
-        None if row is None else row.as_of is None,
+        None if row is None or not priced else row.as_of is None,
         "snapshots have no time, and a delay is not told",
         "the newest minute bar dates them; the undated are not traded",
         fault=8,

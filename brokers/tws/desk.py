@@ -23,7 +23,7 @@ from brokers.tws.books import Books, unreported
 from brokers.tws.contracts import ContractBook, Listed
 from brokers.tws.line import Line
 from brokers.tws.numbers import number
-from brokers.tws.words import NO_SUCH_ORDER, REFUSALS, REMARKS, sentence
+from brokers.tws.words import NO_SUCH_ORDER, REFUSALS, REMARKS, led
 from portfolio.models import BrokerOrder, Execution, OrderStatus, WhatIf
 
 BAD_ORDER, SAME_ID, NO_ORDER = 321, 103, 135
@@ -74,7 +74,7 @@ class TwsDesk:
             )
         except Terminal as error:
             if error.code in REFUSALS:
-                return WhatIf(error=f"{error.code}: {error}")
+                return WhatIf(error=led(*heard.refusal) if heard.refusal else str(error))
             raise
         if not isinstance(state, OrderState):
             raise Retryable(f"{what}: TWS gave no preview; nothing was sent.")
@@ -150,7 +150,7 @@ class TwsDesk:
             )
         if refusal and found.status is OrderStatus.REJECTED:
             code, text = refusal
-            found = found.model_copy(update={"message": f"{code}: {sentence(code, text)}"})
+            found = found.model_copy(update={"message": led(code, text)})
             self._refused[name] = found
         elif heard.remark:
             found = found.model_copy(update={"message": heard.remark})

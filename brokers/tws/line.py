@@ -84,8 +84,8 @@ class Line:
         """The open connection.
 
         Raises:
-            Unreachable: nobody listens there, or is logged in there, or has a connection to IB.
-            Terminal: the client id is in use, or the account is not of that login.
+            Unreachable: nobody listens or is logged in there, or has a connection to IB, or the client id is in use.
+            Terminal: the account is not of that login.
         """
         async with self._opening:
             if self._ib is None or not self._ib.isConnected():
@@ -197,8 +197,7 @@ class Line:
             ib.disconnect()
             raise Terminal(
                 f"{where.account} is not among the accounts of the login at {where} ({', '.join(known)}); "
-                "nothing was asked. Give one of them as --account.",
-                code=321,
+                "nothing was asked. Give one of them as --account (tws_account).",
             )
         if problem:
             raise self._why_not_open(problem) from problem
@@ -209,9 +208,10 @@ class Line:
     def _why_not_open(self, error: Exception) -> BrokerError:
         where = self.address
         if ID_IN_USE in self._heard:
-            return Terminal(
-                f"Client id {where.client_id} is in use at {where}; nothing was asked. "
-                "Close the other program, or give another --client-id.",
+            return Unreachable(
+                f"Client id {where.client_id} is in use at {where}; nothing was asked. A run or a `smart-agent server` "
+                "of ours may have it: wait for the run, or reach the server with --mcp-url. Against another program, "
+                "give another --client-id.",
                 code=ID_IN_USE,
             )
         if isinstance(error, ConnectionRefusedError):

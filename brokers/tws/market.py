@@ -47,8 +47,8 @@ class TwsMarket:
 
     async def _look(self, listed: Listed) -> Ticker | BrokerError:
         """One symbol's prices, or why there are none: that costs the symbol, and not the others."""
+        what = f"the quote of {listed.facts.symbol}"
         try:
-            what = f"the quote of {listed.facts.symbol}"
             return await self._line.ask(what, lambda ib: _snapshot(ib, listed), self._line.patience.quote)
         except (Terminal, Retryable) as error:
             return error

@@ -18,17 +18,17 @@ REFUSALS = frozenset({103, 109, 110, 116, 131, 132, 133, 152, 200, 201, 203, 321
 REMARKS = frozenset({399, 404, 10349, *range(2100, 2200)})
 """Codes that only remark on an order which goes on living."""
 
+SUBSCRIBE = "subscribe to the market data of its exchange at IB"
 CURES = {
     100: "the program asked too much at once; wait a minute and run again",
     200: "look whether the symbol is right and trades in USD",
-    201: "look at the reason IB gives",
     322: "too many account queries are open; restart the other programs on this login",
-    354: "subscribe to the market data of this exchange at IB, or allow delayed data",
+    354: SUBSCRIBE,
     504: "the connection was lost; run again",
-    10089: "subscribe to the market data of this exchange at IB, or allow delayed data",
-    10090: "subscribe to the market data of this exchange at IB, or allow delayed data",
-    10168: "subscribe to the market data of this exchange at IB, or allow delayed data",
-    10186: "subscribe to the market data of this exchange at IB, or allow delayed data",
+    10089: SUBSCRIBE,
+    10090: SUBSCRIBE,
+    10168: SUBSCRIBE,
+    10186: SUBSCRIBE,
     10197: "the same login takes market data elsewhere; log out there",
     10243: "whole shares alone can be ordered through the API",
 }
@@ -52,9 +52,24 @@ def refusal(what: str, code: int, text: str) -> BrokerError:
 
 def sentence(code: int, text: str) -> str:
     """What TWS said, on one line, with what to do about it where that is known."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in text[:MOST].replace("<br>", " "))
-    said = " ".join(printable.split()).rstrip(".")
-    cure = CURES.get(code)
-    if READ_ONLY in said.lower():
-        cure = "switch off 'Read-Only API' in the API settings of TWS or IB Gateway"
+    said, cure = _said(code, text), _cure(code, text)
     return f"{said} ({code}): {cure}" if cure else f"{said} ({code})"
+
+
+def led(code: int, text: str) -> str:
+    """The same as a message of an order, which is led by its code."""
+    said, cure = _said(code, text), _cure(code, text)
+    return f"{code}: {said}: {cure}" if cure else f"{code}: {said}"
+
+
+def _said(code: int, text: str) -> str:
+    if CURES.get(code) is SUBSCRIBE:
+        return "there is no market data for it"  # IB's words name each symbol and exchange, at length
+    printable = "".join(letter if letter.isprintable() else " " for letter in text[:MOST].replace("<br>", " "))
+    return " ".join(printable.split()).rstrip(".")
+
+
+def _cure(code: int, text: str) -> str | None:
+    if READ_ONLY in text.lower():
+        return "switch off 'Read-Only API' in the API settings of TWS or IB Gateway"
+    return CURES.get(code)

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 
-from brokers.errors import BrokerError, Retryable, Unreachable
+from brokers.errors import BrokerError, Unreachable
 from brokers.simulated import MarketError, copy_books
 from cli.checkup.account import of_other_runs, of_the_account, of_the_positions
 from cli.checkup.finding import Finding, Stage, bad, good, note, unread, unseen
@@ -38,13 +38,12 @@ from tools.client import Toolbox, open_toolbox
 from tools.connection import server_name
 from tools.contract import Tool
 from tools.fingerprint import Reading, fingerprint
-from tools.looks import Look, found_for, look, snapshot_of
+from tools.looks import found_for, look, snapshot_of
 from tools.rows.market import FoundContract
 from tools.wire.foreign_text import one_line
 
-CURES = "docs/interactive-brokers.md has every message with its cure"
 SCREENS = "Look at the broker's own screens, and run this again"
-NEED_IT = ("account", "market data", "positions", "trading hours", "clock", "what-if", "MCP server")
+NEED_IT = ("MCP server", "account", "market data", "positions", "trading hours", "clock", "what-if")
 
 
 async def of_the_broker(settings: Settings, home: Home, command: RunCommand, timing: Timing) -> AsyncIterator[Finding]:
@@ -56,16 +55,22 @@ async def of_the_broker(settings: Settings, home: Home, command: RunCommand, tim
             reader = AccountReader(toolbox.read, clock=timing.clock, pause=timing.pause)
             pieces = PieceByPiece(reader, settings, timing.clock)
             account = await pieces.begin()
-            if isinstance(account.error, Retryable):
-                raise account.error
         except Timeout:
             yield note("broker", "it is not asked, as a run is at work in this home and has the line to it")
         except MarketError as error:
             yield bad("broker", str(error), "Take another --as-of or --prices", ExitCode.BAD_USAGE, Stage.START)
         except BrokerError as error:
-            yield unread("broker", error, CURES)
+            yield unread("broker", error, "")
         else:
             yield good("broker", f"{_where(settings)} answered in {time.perf_counter() - began:.1f} s")
+            for finding in looked_at("MCP server", lambda: of_the_server(toolbox.offer, reader.missing)):
+                yield finding
+            if account.error:
+                yield unread("account", account.error, "")
+                for name in NEED_IT[2:]:
+                    yield unseen(name, "there is no account to look at")
+                return
+            await pieces.go_on()
             async for finding in _of_the_answers(toolbox, reader, pieces, settings, home):
                 yield finding
             return
@@ -110,22 +115,18 @@ def _where(settings: Settings) -> str:
 async def _of_the_answers(
     toolbox: Toolbox, reader: AccountReader, pieces: PieceByPiece, settings: Settings, home: Home
 ) -> AsyncIterator[Finding]:
-    for finding in looked_at("MCP server", lambda: of_the_server(toolbox.offer, reader.missing)):
-        yield finding
-    account, conid = pieces.account, pieces.first_contract.conid if pieces.first_contract else None
-    looks = await look(toolbox.read, account.answer.account_id, conid) if account.answer else Look()
+    account, conid = pieces.account.get(), pieces.first_contract.conid if pieces.first_contract else None
+    looks = await look(toolbox.read, account.account_id, conid)
     readings = await pieces.finish()
     looks = replace(looks, snapshot=await snapshot_of(toolbox.read, conid))
     is_alone = not settings.mcp_url and settings.broker == "simulated"
     is_told = reader.offers(Tool.GET_TRADING_SCHEDULE)
     snapshot, day = _as_a_run_would(readings, settings, home)
     rows: dict[str, Callable[[], Iterable[Finding]]] = {
-        "account": lambda: (of_the_account(account.get(), settings),),
-        "other runs": lambda: () if is_alone or account.answer is None else of_other_runs(account.get()),
+        "account": lambda: (of_the_account(account, settings),),
+        "other runs": lambda: () if is_alone else of_other_runs(account),
         "market data": lambda: of_the_symbols(readings, snapshot, settings, day),
-        "positions": lambda: (
-            of_the_positions(readings, snapshot) if account.answer else (unseen("positions", "there is no account"),)
-        ),
+        "positions": lambda: of_the_positions(readings, snapshot),
         "trading hours": lambda: (of_the_hours(readings.session.get(), is_told=is_told),),
         "clock": lambda: (of_the_clock(readings, snapshot, is_own=is_alone, is_told=is_told),),
     }
@@ -150,7 +151,7 @@ def looked_at(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Find
     try:
         yield from look()
     except BrokerError as error:
-        yield unread(name, error, CURES if isinstance(error, Unreachable) else SCREENS)
+        yield unread(name, error, "" if isinstance(error, Unreachable) else SCREENS)
     except Exception as error:  # noqa: BLE001  (one look that breaks must not end the others)
         yield broke_off(name, error)
 

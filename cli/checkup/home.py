@@ -48,6 +48,8 @@ def of_the_home(home: Home, log_file: str) -> Iterator[Finding]:
 
 def is_busy(home: Home) -> bool:
     """Whether a run is at work in this home."""
+    if not home.lock.exists():
+        return False
     try:
         with FileLock(home.lock, timeout=0):
             return False
@@ -58,11 +60,16 @@ def is_busy(home: Home) -> bool:
 
 
 def _why_not_writable(home: Home, log: Path) -> tuple[str, str] | None:
-    """What is in the way, and what to do."""
+    """What is in the way, and what to do; a folder that is not there yet is tried out in a place of its own."""
     try:
-        home.create()
-        with tempfile.TemporaryFile(dir=home.root) as probe:
-            probe.write(b"?")
+        if home.root.exists():
+            home.create()
+            with tempfile.TemporaryFile(dir=home.root) as probe:
+                probe.write(b"?")
+        else:
+            there = next(folder for folder in home.root.absolute().parents if folder.exists())
+            with tempfile.TemporaryDirectory(dir=there) as tried:
+                (Path(tried) / home.root.name).mkdir()
     except ConfigError as error:
         return f"{home.root}: {error.problems[0].why}", error.problems[0].instead
     except OSError as error:

@@ -38,12 +38,14 @@ def of_the_symbols(
     can = "can be traded" if is_open else "have a contract and a price"
     checks = checks_of(snapshot, ("quotes", "market_data", "names_agree")) if snapshot else []
     unfit = [check.why for check in checks if check.required and not check.passed]
+    is_told = any(quote.note for quote in (readings.quotes.answer or {}).values())
+    todo = "Then look again" if is_told else SUBSCRIPTION
     if unfit or len(refused) == count:
         words = unfit or [f"none of {count} symbols {can}", *_grouped(refused)]
-        yield bad("market data", "\n".join(map(one_line, words)), SUBSCRIPTION)
+        yield bad("market data", "\n".join(map(one_line, words)), todo)
     elif refused:
         words = [f"{count - len(refused)} of {count} symbols {can}", *_grouped(refused)]
-        yield doubt("market data", "\n".join(words), f"The others are left alone. {SUBSCRIPTION}")
+        yield doubt("market data", "\n".join(words), f"The others are left alone. {todo}")
     else:
         unknown = "how fresh it is shows while the market is open" if snapshot else "the guard could not be asked"
         yield good("market data", f"all {count} symbols of the rules {can}{'' if is_open else f'; {unknown}'}")
@@ -75,7 +77,7 @@ def _grouped(refused: dict[str, str]) -> Iterable[str]:
     """One line for each reason, with the symbols it holds for."""
     symbols = defaultdict(list)
     for symbol, why in refused.items():
-        symbols[why.removeprefix(symbol).lstrip(": ")].append(symbol)
+        symbols[why.removeprefix(symbol).lstrip(": ").removeprefix(f"the quote of {symbol}: ")].append(symbol)
     for why, named in list(symbols.items())[:MOST_REASONS]:
         more = f" and {len(named) - MOST_LISTED} more" if len(named) > MOST_LISTED else ""
         yield f"{', '.join(named[:MOST_LISTED])}{more}: {one_line(why, 160)}"
@@ -113,7 +115,7 @@ def of_the_clock(readings: Readings, snapshot: PortfolioSnapshot | None, *, is_o
     now, skew = readings.session.get().now, (readings.session.get().now - readings.met_at).total_seconds()
     back = [check.why for check in (checks_of(snapshot, ("clock",)) if snapshot else []) if not check.passed]
     if back:
-        return doubt("clock", back[0], "Take a later day, or start over")
+        return doubt("clock", back[0], "In a simulated market take a later --as-of, or `smart-agent sim reset`")
     if not is_told:
         return note("clock", f"{_shown(now)} by this machine; the server does not tell its time")
     if is_own:

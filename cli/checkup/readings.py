@@ -82,7 +82,6 @@ class Readings:
 
 @dataclass(frozen=True)
 class _Books:
-    account: Piece[Account]
     summary: Piece[AccountSummary]
     positions: Piece[tuple[Position, ...]]
     open_orders: Piece[tuple[BrokerOrder, ...]]
@@ -104,15 +103,20 @@ class PieceByPiece:
         self._clock = clock
 
     async def begin(self) -> Piece[Account]:
-        """Read the account, what the symbols of the rules are, and the hours; the account is what comes back."""
-        symbols = self._settings.symbols
-        listing = attempt("the contracts", self._reader.find_contracts(symbols))
-        self._books, self._listed, self._hours = await asyncio.gather(self._read_books(), listing, self._read_hours())
-        return self._books.account
+        """The account; without one there is nothing more to read.
 
-    @property
-    def account(self) -> Piece[Account]:
-        return self._books.account
+        Raises:
+            Retryable: nobody answers.
+        """
+        self.account = await attempt("the account", the_account(self._reader))
+        if isinstance(self.account.error, Retryable):
+            raise self.account.error
+        return self.account
+
+    async def go_on(self) -> None:
+        """Read what it holds, what the symbols of the rules are, and the hours."""
+        listing = attempt("the contracts", self._reader.find_contracts(self._settings.symbols))
+        self._books, self._listed, self._hours = await asyncio.gather(self._read_books(), listing, self._read_hours())
 
     @property
     def first_contract(self) -> Contract | None:
@@ -126,7 +130,7 @@ class PieceByPiece:
         contracts = self._listed if self._listed.error else await self._contracts(wanted)
         quotes = await attempt("the quotes", quotes_of(contracts.answer or {}, self._reader))
         return Readings(
-            account=books.account,
+            account=self.account,
             summary=books.summary,
             positions=books.positions,
             open_orders=books.open_orders,
@@ -138,16 +142,13 @@ class PieceByPiece:
         )
 
     async def _read_books(self) -> _Books:
-        account = await attempt("the account", the_account(self._reader))
-        if account.answer is None:
-            return _Books(account, Piece(None, account.error), Piece(None, account.error), Piece(None, account.error))
-        account_id = account.answer.account_id
+        account_id = self.account.get().account_id
         open_orders = await attempt("the open orders", self._reader.open_orders(account_id))
         summary, positions = await asyncio.gather(
             attempt("the balances", self._reader.summary(account_id)),
             attempt("the positions", self._reader.positions(account_id)),
         )
-        return _Books(account, summary, positions, open_orders)
+        return _Books(summary, positions, open_orders)
 
     async def _read_hours(self) -> _Hours:
         asked = self._clock()

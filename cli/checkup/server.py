@@ -34,6 +34,9 @@ def of_the_traits(traits: tuple[Trait, ...]) -> Iterator[Finding]:
     if len(clean) == len(traits):
         yield good("fingerprint", f"none of {len(traits)} known oddities of such servers")
         return
-    yield note("fingerprint", f"looked for and not found: {', '.join(clean) or 'none'}")
+    seen = len(traits) - len(clean) - len(unknown)
+    yield note(
+        "fingerprint", f"{seen} of {len(traits)} known oddities of such servers; not {', '.join(clean) or 'none'}"
+    )
     if unknown:
-        yield note("fingerprint", f"could not be seen: {', '.join(unknown)}")
+        yield note("fingerprint", f"nobody can tell now about {', '.join(unknown)}")

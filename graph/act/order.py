@@ -2,7 +2,7 @@
 
 Sales come first. A purchase is made smaller, or is not sent, where the sales before it brought too little. What does
 not fill in its time is cancelled, and ordered once more where the market has moved away. Any change of an order, of its
-size, its price or its age, needs another verdict of the guard.
+size, its price or its age, needs another verdict of the guard. Once trading is halted, what works is cancelled at once.
 
 The intent is on disk before an order leaves. An answer that does not come leaves the order UNKNOWN, never failed, and
 nothing more is sent after it, nor after one that still works when it was cancelled: what is out there must be known.
@@ -92,7 +92,7 @@ class _Sending:
             return self.records[-1]
         record = await self._send(fitting)
         is_open_end = record.status is OrderStatus.CANCELLED and record.unfilled >= 1 and record.broker_order_id
-        if not is_open_end or self.context.stopping():
+        if not is_open_end or self.context.stopping() or self.context.halted:
             return record
         again = await self._repriced(fitting.terms, record)
         return record if again is None else await self._send(again)
@@ -289,14 +289,18 @@ class _Following:
     unanswered: int = 0
 
     async def to_its_end(self) -> OrderRecord | None:
-        """Look at the order until it is final; at the deadline cancel what is left, and look once more.
+        """Look at the order until it is final; at the deadline, or once halted, cancel what is left, and look again.
 
         None where the books do not show it then; `trouble` says why.
         """
         context, seconds = self.context, self.context.settings.fill_timeout_seconds
         deadline = context.clock() + timedelta(seconds=seconds)
         known = await self._look()
+        why = f"not filled within {seconds} s"
         while _may_trade(known) and context.clock() < deadline and not context.reader.is_lost:
+            if context.halted:
+                why = "trading was halted"
+                break
             filled = known.filled_quantity if known else 0
             self.progress(Progress(f"{self.terms.symbol}: {filled} of {self.terms.quantity} filled"))
             await context.pause(LOOK_SECONDS)
@@ -304,8 +308,7 @@ class _Following:
         if _may_trade(known):
             known = await self._cancelled()
             if known and known.status is OrderStatus.CANCELLED and not known.message:
-                why = f"not filled within {seconds} s; what was left is cancelled"
-                known = known.model_copy(update={"message": why})
+                known = known.model_copy(update={"message": f"{why}; what was left is cancelled"})
         return record_of(self.terms, known) if known else None
 
     async def _cancelled(self) -> BrokerOrder | None:

@@ -276,12 +276,21 @@ def run_that_rests(home: Home, seconds: int) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-def test_an_emergency_stop_cancels_the_order_of_a_run_that_is_under_way(home: Home) -> None:
+def test_an_emergency_stop_cancels_the_order_of_a_run_that_died(home: Home) -> None:
     with run_that_rests(home, 60) as process:
-        done = smart_agent("emergency-stop", "--home", home.root, "--as-of", DAY)
-        stdout, _ = process.communicate(timeout=60)
+        process.kill()
+    done = smart_agent("emergency-stop", "--home", home.root, "--as-of", DAY)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "it is CANCELLED now" in done.stdout
+    with journal_in(home.root) as journal:
+        assert journal.orders.unsettled() == ()
+
+
+def test_a_run_that_is_under_way_cancels_its_order_once_trading_is_halted(home: Home) -> None:
+    with run_that_rests(home, 300) as process:
+        done = smart_agent("halt", "--home", home.root)
+        stdout, _ = process.communicate(timeout=60)
+    assert done.returncode == 0
     assert process.returncode == 6
     first, *rest = json.loads(stdout)["orders"]
     assert (first["status"], first["filled_quantity"]) == ("CANCELLED", "0")

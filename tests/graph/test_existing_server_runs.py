@@ -171,7 +171,7 @@ async def test_without_a_fault_the_agent_trades_and_the_brokers_books_agree_with
 
 async def test_where_the_brokers_figures_are_demanded_nothing_is_sent_there(theirs: Theirs) -> None:
     ran = await theirs.run(whatif_fallback="reject")
-    assert ran.ending == (Outcome.NOTHING_APPROVED, ExitCode.DONE)
+    assert ran.ending == (Outcome.REFUSED, ExitCode.DATA_UNFIT)
     assert ran.server.requests == []
     assert {check.rule for verdict in ran.record.verdicts for check in verdict.failures} == {"whatif"}
 

@@ -12,6 +12,7 @@ import pytest
 
 from brokers.errors import OutcomeUnknown, Terminal, Unreachable
 from brokers.protocol import Broker, OrderRequest
+from cli.exit_codes import ExitCode, exit_code
 from config.home import Home
 from graph.record import Outcome, RunRecord
 from portfolio.models import (
@@ -209,7 +210,10 @@ async def test_a_live_account_with_paper_wanted_is_planned_for_and_never_sent_to
         return brokers[0]
 
     record = await run_once(faulty=live)
-    assert record.outcome is Outcome.NOTHING_APPROVED
+    assert (record.outcome, exit_code(record.outcome)) == (Outcome.REFUSED, ExitCode.DATA_UNFIT)
+    assert "is a live account and paper_trading is on" in record.message
+    assert record.reflection is not None
+    assert record.reflection.next_actions == ("Mend what the message names, then run again.",)
     assert brokers[0].placed == 0
     assert record.verdicts
     for verdict in record.verdicts:
@@ -219,7 +223,7 @@ async def test_a_live_account_with_paper_wanted_is_planned_for_and_never_sent_to
 @pytest.mark.parametrize("faulty", [WhatIfSaysNo, WhatIfFails])
 async def test_no_order_goes_out_against_the_what_if(run_once: RunOnce, faulty: type[Recording]) -> None:
     record = await run_once(faulty=faulty)
-    assert record.outcome is Outcome.NOTHING_APPROVED
+    assert record.outcome is Outcome.REFUSED
     assert record.orders == ()
     assert all("whatif" in {check.rule for check in verdict.failures} for verdict in record.verdicts)
 

@@ -182,7 +182,7 @@ HARMLESS = {
     (Tool.GET_MARKET_SNAPSHOTS, Misdeed.OTHER_ACCOUNT),
     (Tool.FIND_CONTRACT, Misdeed.OTHER_ACCOUNT),
 }
-CALM = {Outcome.TRADED, Outcome.NOTHING_TO_DO, Outcome.NOTHING_APPROVED, Outcome.NOTHING_FILLED}
+CALM = {Outcome.TRADED, Outcome.NOTHING_TO_DO, Outcome.NOTHING_APPROVED, Outcome.REFUSED, Outcome.NOTHING_FILLED}
 
 
 def allowed(tool: Tool, misdeed: Misdeed) -> set[Outcome]:  # noqa: PLR0911  (a table)
@@ -202,7 +202,7 @@ def allowed(tool: Tool, misdeed: Misdeed) -> set[Outcome]:  # noqa: PLR0911  (a 
     if tool is Tool.PLACE_ORDER:
         # Done all the same: its own books tell, whatever the receipt looked like.
         return {Outcome.ORDER_UNKNOWN} if misdeed in (*UNDONE, Misdeed.LATE) else {Outcome.TRADED}
-    return {Outcome.NOTHING_APPROVED if tool is Tool.WHATIF_ORDER else Outcome.ORDER_UNKNOWN}
+    return {Outcome.REFUSED if tool is Tool.WHATIF_ORDER else Outcome.ORDER_UNKNOWN}
 
 
 def cases(tools: tuple[Tool, ...]) -> list[tuple[Tool, Misdeed]]:
@@ -217,7 +217,7 @@ async def check(home: Home, tool: Tool, misdeed: Misdeed) -> None:
     ran = await run(home, tool, misdeed)
     assert ran.calls[tool.value], "the tool was not used, so nothing was tested"
     assert ran.record.outcome in allowed(tool, misdeed), ran.record.message
-    if ran.record.outcome not in CALM - {Outcome.NOTHING_APPROVED} and misdeed is not Misdeed.SAME_AGAIN:
+    if ran.record.outcome not in CALM - {Outcome.REFUSED} and misdeed is not Misdeed.SAME_AGAIN:
         assert names_it(ran, tool) or ran.record.outcome is Outcome.ORDER_UNKNOWN, ran.record.message
     await then_settle(home, ran)
 

@@ -116,9 +116,9 @@ async def test_a_run_ends_with_a_right_belief_about_each_order(fault: str, home:
 
 ENDS = {
     "nothing": Outcome.TRADED,
-    "every order is rejected": Outcome.NOTHING_FILLED,
-    "read only": Outcome.NOTHING_APPROVED,
-    "what-ifs hang": Outcome.NOTHING_APPROVED,
+    "every order is rejected": Outcome.REFUSED,
+    "read only": Outcome.REFUSED,
+    "what-ifs hang": Outcome.REFUSED,
     "another login takes the prices": Outcome.DATA_UNFIT,
     "delayed prices": Outcome.TRADED,
     "one symbol has no quote": Outcome.TRADED,

@@ -70,8 +70,8 @@ async def talking(served: Gateway | RunningGateway, client_id: int = CLIENT, tim
         await asyncio.sleep(0)
 
 
-async def until(has_come: Callable[[], object]) -> None:
-    async with asyncio.timeout(2):
+async def until(has_come: Callable[[], object], seconds: float = 2) -> None:
+    async with asyncio.timeout(seconds):
         while not has_come():  # noqa: ASYNC110  (the library has no event for most of it)
             await asyncio.sleep(0.002)
 

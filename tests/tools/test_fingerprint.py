@@ -69,9 +69,9 @@ def test_a_previous_close_is_near_the_last_price_or_none(close: str | None, odd:
     assert seen("previous close", looked=snapshot(last_price="100", close=close)) is odd
 
 
-def test_an_empty_snapshot_says_nothing_of_its_close() -> None:
+def test_an_empty_snapshot_says_nothing_of_its_close_or_its_time() -> None:
     assert seen("previous close", looked=snapshot()) is None
-    assert seen("quote times", looked=snapshot()) is True
+    assert seen("quote times", looked=snapshot()) is None
 
 
 def test_prices_that_are_empty_for_a_reason_are_no_fault() -> None:

@@ -130,12 +130,13 @@ def _described(function: Callable[..., Any]) -> OfferedTool:
 
 
 def words(error: BrokerError) -> str:
-    """The broker's sentence, led by IB's code where it has one, or by the word that nobody was there."""
+    """The broker's sentence, led by IB's code where it has one and does not tell it, or by: nobody was there."""
     message = str(error)
     if isinstance(error, Unreachable):
         return UNREACHABLE + message
     lead = f"{error.code}: " if error.code is not None else ""
-    return message if message.startswith(lead) else lead + message
+    is_told = message.startswith(lead) or f"({error.code})" in message
+    return message if is_told else lead + message
 
 
 def _bad_arguments(error: ValidationError) -> str:

@@ -412,7 +412,7 @@ async def test_a_client_id_in_use_is_told(tmp_path: Path) -> None:
     async with served(tmp_path) as (running, broker):
         await broker.accounts()
         other = open_tws(Address(port=running.port), tmp_path, HASTE)
-        with pytest.raises(Terminal, match=r"Client id 17 is in use.*--client-id"):
+        with pytest.raises(Unreachable, match=r"Client id 17 is in use.*--client-id"):
             await other.accounts()
         third = open_tws(Address(port=running.port, client_id=18), tmp_path, HASTE)
         assert await third.accounts() == await broker.accounts()
