@@ -8,7 +8,6 @@ module apart, so that whoever holds the reading half cannot order.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections import Counter
@@ -25,8 +24,9 @@ from langchain_mcp_adapters.tools import load_mcp_tools
 
 from brokers.errors import BrokerError, Terminal, Unreachable
 from tools.connection import Connection
-from tools.contract import TOOL_CLASSES, UNREACHABLE, ToolClass
+from tools.contract import TOOL_CLASSES, UNREACHABLE, Tool, ToolClass
 from tools.offer import Offer, offer_of
+from tools.turns import Turns
 from tools.wire.foreign_text import MOST_OF_A_NAME, one_line, read_json
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ log = logging.getLogger("smart_agent")
 LIMIT_SECONDS = 30.0
 MOST_AT_ONCE = 8
 MOST_CHARACTERS = 10_000_000
+ONE_EACH = frozenset({Tool.FIND_CONTRACT, Tool.GET_MARKET_SNAPSHOT, Tool.GET_HISTORY})
+"""Tools that are called for each symbol."""
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ORDER_WORDS = (
     "order", "place", "cancel", "buy", "sell", "trade", "submit", "modify", "amend", "replace", "confirm", "reply",
@@ -72,10 +74,13 @@ class ToolSet:
     """Some tools of one MCP session, called by name with plain arguments."""
 
     def __init__(self, tools: Sequence[BaseTool], connection: Connection, most_at_once: int) -> None:
-        """`most_at_once` calls are under way at a time; the others wait their turn, which has no time limit."""
+        """`most_at_once` calls are under way at a time; the others wait their turn, which has no time limit.
+
+        Those of which there is one for each symbol let the others go first: more hangs on what the account is.
+        """
         self._tools = {tool.name: tool for tool in tools}
         self._connection = connection
-        self._turns = asyncio.Semaphore(most_at_once)
+        self._turns = Turns(most_at_once)
 
     @property
     def tools(self) -> tuple[BaseTool, ...]:
@@ -130,7 +135,7 @@ class ToolSet:
         """
         self.check(name, arguments)
         request = {"name": name, "args": arguments, "id": uuid4().hex, "type": "tool_call"}
-        async with self._turns:
+        async with self._turns.turn(rank=int(name in ONE_EACH)):
             message = await self._connection.answer(name, self._tools[name].ainvoke(request))
         return _result(name, message)
 

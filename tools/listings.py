@@ -21,8 +21,6 @@ from tools.rows.market import FoundContract, FoundContracts
 from tools.wire.market import read_contract
 
 SHARES = "STK"
-MOST_AT_ONCE = 6
-"""Contracts asked for one by one, at a time: what hangs on the account itself must not wait behind all of them."""
 NO_EXCHANGE = "UNKNOWN"
 # Where a contract's currency is not told, its exchange must be one of these, where everything trades in USD.
 US_EXCHANGES = frozenset({
@@ -38,7 +36,6 @@ class Listings:
         self._tools = tools
         self._known: dict[str, Contract] = {}
         self._held: dict[str, set[int]] = {}
-        self._under_way = asyncio.Semaphore(MOST_AT_ONCE)
 
     def hold(self, positions: Iterable[Position]) -> None:
         """Remember under which contracts shares are held now; what was held before is forgotten."""
@@ -100,8 +97,7 @@ class Listings:
 
     async def _if_found(self, symbol: str) -> Contract | None:
         try:
-            async with self._under_way:
-                return await self.find(symbol)
+            return await self.find(symbol)
         except Unreachable:
             raise
         except (Terminal, Retryable):

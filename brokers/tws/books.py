@@ -1,6 +1,7 @@
 """What TWS shows of orders, put together: the open ones, those that ended today, and what was executed.
 
-An order is told of by the id that TWS gave it for good (its permId). None of this needs a connection.
+An order is told of by the id that TWS gave it for good (its permId), and until it has one by client and number. None of
+this needs a connection.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
-from ib_async import Fill, Trade
+from ib_async import Fill, Order, Trade
 
+from brokers.errors import Terminal
 from brokers.tws.numbers import number, price
 from portfolio.models import BrokerOrder, Execution, OrderStatus, Side
 
@@ -22,6 +24,7 @@ CANCELLED = frozenset({"Cancelled", "ApiCancelled"})
 FILLED, INACTIVE = "Filled", "Inactive"
 PARTS = 3
 """Dots in an execution id of IB, such as 0000e0d5.66f5c1d2.01.01."""
+SIDES = {"BUY": Side.BUY, "SELL": Side.SELL, "SSHORT": Side.SELL, "SLONG": Side.SELL}
 SOLD = frozenset({"SLD", "SELL"})
 
 
@@ -35,15 +38,15 @@ class Books:
 
     def working(self, account_id: str) -> list[BrokerOrder]:
         """Every order of the account that is not over, once each: news of one may come with the list."""
-        mine = {trade.order.permId: trade for trade in self.open if trade.order.account == account_id}
+        mine = {_id_of(trade.order): trade for trade in self.open if trade.order.account == account_id}
         return [order for order in map(self._order, mine.values()) if order.status.is_unresolved]
 
     def sent_as(self, account_id: str, client_order_id: str) -> list[BrokerOrder]:
         """The orders of the account that bear that id; usually there is one at most."""
-        found: dict[int, Trade] = {}
+        found: dict[str, Trade] = {}
         for trade in (*self.open, *self.ended):
             if (trade.order.account, trade.order.orderRef) == (account_id, client_order_id):
-                found[trade.order.permId] = trade
+                found[_id_of(trade.order)] = trade
         return [self._order(trade) for trade in found.values()]
 
     def known_as(self, account_id: str, order_id: str) -> BrokerOrder | None:
@@ -56,7 +59,7 @@ class Books:
         same = [
             trade
             for trade in (*self.open, *self.ended)
-            if (trade.order.account, str(trade.order.permId)) == (account_id, order_id)
+            if (trade.order.account, _id_of(trade.order)) == (account_id, order_id)
         ]
         return same[-1] if same else None
 
@@ -76,12 +79,12 @@ class Books:
         is_whole = executed == filled
         return BrokerOrder.model_validate(
             {
-                "order_id": str(order.permId),
+                "order_id": _id_of(order),
                 "client_order_id": order.orderRef or None,
                 "account_id": order.account,
                 "conid": trade.contract.conId,
                 "symbol": trade.contract.symbol,
-                "side": Side(order.action),
+                "side": _side_of(trade),
                 "quantity": quantity,
                 "order_type": order.orderType,
                 "limit_price": price(order.lmtPrice) if order.orderType == "LMT" else None,
@@ -94,7 +97,26 @@ class Books:
         )
 
     def _fills_of(self, perm_id: int) -> list[Execution]:
-        return [_execution(fill) for fill in _latest(self.fills) if fill.execution.permId == perm_id]
+        return [_execution(fill) for fill in _latest(self.fills) if perm_id and fill.execution.permId == perm_id]
+
+
+def _id_of(order: Order) -> str:
+    return str(order.permId) if order.permId else f"{order.clientId}:{order.orderId}"
+
+
+def _side_of(trade: Trade) -> Side:
+    """What others sell short, or from a long position at another broker, is sold.
+
+    Raises:
+        Terminal: nobody knows which side that is.
+    """
+    order = trade.order
+    if order.action not in SIDES:
+        raise Terminal(
+            f"TWS shows an order to {order.action!r} {order.totalQuantity} {trade.contract.symbol} ({_id_of(order)}), "
+            "and nobody knows whether that buys or sells; nothing was traded. Cancel it in TWS, or wait for its end."
+        )
+    return SIDES[order.action]
 
 
 def _progress(trade: Trade, quantity: Decimal, executed: Decimal, *, is_over: bool) -> tuple[Decimal, OrderStatus]:

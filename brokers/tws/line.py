@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from ib_async import IB, RequestError
+from ib_async import IB, Client, RequestError
 
 from brokers.errors import BrokerError, Retryable, Terminal, Unreachable
 from brokers.tws.words import (
@@ -32,6 +32,7 @@ Answer = TypeVar("Answer")
 CLOCK_LASTS = 60.0
 """Seconds in which our own clock is as good as that of TWS, once that was told."""
 DELAYED_IF_NOT_LIVE = 3
+FIRST_BYTES = 64
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 4.0
 
 # The library reports through logging what it also raises.
@@ -179,7 +180,8 @@ class Line:
         ib.RaiseRequestErrors = True
         self._trouble, self._heard = None, {}
         ib.errorEvent += self._hear
-        where, known = self.address, list[str]()
+        where, known, first = self.address, list[str](), bytearray()
+        ib.client.conn.hasData += lambda data: first.extend(data[: FIRST_BYTES - len(first)])
         ib.client.apiStart += lambda: known.extend(ib.client.getAccounts())
         problem: Exception | None = None
         try:
@@ -200,13 +202,14 @@ class Line:
                 "nothing was asked. Give one of them as --account (tws_account).",
             )
         if problem:
-            raise self._why_not_open(problem) from problem
+            raise self._why_not_open(problem, bytes(first)) from problem
         ib.reqMarketDataType(DELAYED_IF_NOT_LIVE)
         self._stood = True
         return ib
 
-    def _why_not_open(self, error: Exception) -> BrokerError:
-        where = self.address
+    def _why_not_open(self, error: Exception, first: bytes) -> BrokerError:  # noqa: PLR0911  (a list of causes)
+        """`first` is what it said first."""
+        where, version = self.address, _version_in(first)
         if ID_IN_USE in self._heard:
             return Unreachable(
                 f"Client id {where.client_id} is in use at {where}; nothing was asked. A run or a `smart-agent server` "
@@ -219,9 +222,19 @@ class Line:
                 f"Nobody listens at {where}; nothing was asked. Start IB Gateway or TWS, and allow socket clients "
                 "on that port in its API settings (4002 and 7497 are the usual ports for paper trading)."
             )
+        if first and version is None:
+            return Unreachable(
+                f"What listens at {where} is not TWS or IB Gateway; nothing was asked. Look at the port in its API "
+                "settings (4002 and 7497 are the usual ports for paper trading)."
+            )
+        if version is not None and version < Client.MinClientVersion:
+            return Unreachable(
+                f"TWS or IB Gateway at {where} is too old: it speaks version {version}, and the oldest understood here is "
+                f"{Client.MinClientVersion}; nothing was asked. Install a newer one."
+            )
         if isinstance(error, TimeoutError) or "Peer closed" in str(error):
             return Unreachable(
-                f"Gateway is not logged in: what listens at {where} took the connection and did not answer; "
+                f"Gateway is not logged in: what listens at {where} took the connection and no more; "
                 "nothing was asked. Log in there, and confirm on the phone if it asks for that."
             )
         if isinstance(error, OSError) and error.strerror:
@@ -247,3 +260,9 @@ class Line:
             if code == CONNECTION_BACK_EMPTY and self._ib:
                 # What was subscribed to is gone; a new connection subscribes anew.
                 self._ib.disconnect()
+
+
+def _version_in(first: bytes) -> int | None:
+    """The version in the first message of TWS, behind its length of four bytes; None where it is no such message."""
+    word = first[4:].split(b"\0")[0]
+    return int(word) if word.isdigit() else None

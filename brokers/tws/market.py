@@ -101,7 +101,7 @@ def _quote(listed: Listed, told: Ticker | BrokerError, now: datetime | None) -> 
     named = {"conid": listed.facts.conid, "symbol": listed.facts.symbol}
     if isinstance(told, BrokerError) or now is None:
         return Quote.model_validate({**named, "note": str(told)})
-    feed = FEEDS.get(told.marketDataType, Feed.LIVE)
+    feed = FEEDS.get(told.marketDataType, Feed.FROZEN)
     return Quote.model_validate(
         {
             **named,

@@ -392,6 +392,34 @@ async def test_a_start_without_its_ends_is_no_start(tmp_path: Path, missing: int
         assert await broker.accounts()
 
 
+def framed(text: str) -> bytes:
+    return len(text).to_bytes(4, "big") + text.encode()
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "is not TWS or IB Gateway"),
+        (b"\xff" * 1000, "is not TWS or IB Gateway"),
+        (framed("70\x0020260615 12:00:00\x00"), "too old: it speaks version 70"),
+        (framed("178\x0020260615 12:00:00\x00"), "not logged in"),
+        (b"", "not logged in"),
+    ],
+)
+async def test_whatever_listens_there_is_told_by_what_it_says(tmp_path: Path, said: bytes, words: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        broker = open_tws(Address(port=server.sockets[0].getsockname()[1]), tmp_path, HASTE)
+        with pytest.raises(Unreachable, match=words):
+            await broker.accounts()
+        await broker.close()
+
+
 @pytest.mark.parametrize("how", NotLoggedIn)
 async def test_a_gateway_where_nobody_is_logged_in_says_so(tmp_path: Path, how: NotLoggedIn) -> None:
     async with served(tmp_path) as (running, broker):

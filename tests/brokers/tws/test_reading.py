@@ -179,6 +179,33 @@ def test_an_order_that_ended_meanwhile_is_told_of_as_ended() -> None:
     assert books.known_as("DU1", "7") == order
 
 
+def test_orders_that_have_no_lasting_id_yet_are_told_apart() -> None:
+    first, second = a_trade("PendingSubmit", perm_id=0), a_trade("PendingSubmit", perm_id=0)
+    second = replace(second, order=replace(second.order, orderId=4))
+    books = Books((first, second), (), (a_fill(1, perm_id=0),))
+    assert [order.order_id for order in books.working("DU1")] == ["17:3", "17:4"]
+    assert [order.filled_quantity for order in books.working("DU1")] == [0, 0]
+    assert len(books.sent_as("DU1", "mine")) == 2
+    assert books.trade("DU1", "17:4") is second
+
+
+@pytest.mark.parametrize("action", ["SSHORT", "SLONG"])
+def test_what_somebody_sells_short_is_a_sale_and_hides_no_other_order(action: str) -> None:
+    theirs = a_trade("Submitted", perm_id=8, ref="theirs")
+    theirs = replace(theirs, order=replace(theirs.order, action=action))
+    books = Books((a_trade("Submitted"), theirs), (), ())
+    assert [order.side for order in books.working("DU1")] == [Side.BUY, Side.SELL]
+
+
+def test_an_order_of_no_known_side_is_named_and_costs_none_of_ours() -> None:
+    theirs = a_trade("Submitted", perm_id=8, ref="theirs")
+    theirs = replace(theirs, order=replace(theirs.order, action="HOLD"))
+    books = Books((a_trade("Submitted"), theirs), (), ())
+    with pytest.raises(Terminal, match=r"'HOLD' 5 SPY \(8\).*nothing was traded"):
+        books.working("DU1")
+    assert [order.order_id for order in books.sent_as("DU1", "mine")] == ["7"]
+
+
 def test_orders_of_another_account_or_id_are_not_ours() -> None:
     other = a_trade("Submitted", perm_id=8, ref="theirs")
     elsewhere = a_trade("Submitted", perm_id=9)
