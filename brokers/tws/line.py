@@ -229,8 +229,8 @@ class Line:
             )
         if version is not None and version < Client.MinClientVersion:
             return Unreachable(
-                f"TWS or IB Gateway at {where} is too old: it speaks version {version}, and the oldest understood here is "
-                f"{Client.MinClientVersion}; nothing was asked. Install a newer one."
+                f"TWS or IB Gateway at {where} is too old: it speaks version {version}, and "
+                f"{Client.MinClientVersion} is the oldest understood; nothing was asked. Install a newer one."
             )
         if isinstance(error, TimeoutError) or "Peer closed" in str(error):
             return Unreachable(

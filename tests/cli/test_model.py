@@ -75,6 +75,7 @@ async def test_a_terminal_shows_what_the_model_says_looks_up_and_decides(home: H
     assert '"trades"' not in text.replace('{"trades": [{"symbol": "IWM"', "")
 
 
+@pytest.mark.slow
 async def test_in_a_pipe_the_same_facts_are_plain_lines_and_the_record_is_data(home: Home) -> None:
     async with model_server(careful) as server:
         code, out, err = await smart_agent(home, "run", "--json", *DAY, **environment(server))

@@ -276,6 +276,7 @@ def run_that_rests(home: Home, seconds: int) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
+@pytest.mark.slow
 def test_an_emergency_stop_cancels_the_order_of_a_run_that_died(home: Home) -> None:
     with run_that_rests(home, 60) as process:
         process.kill()

@@ -111,7 +111,7 @@ async def test_a_clock_set_back_is_told_and_brings_no_lessons_from_the_future(ru
     assert earlier.lessons == ()
     assert earlier.snapshot is not None
     (warned,) = (check for check in earlier.snapshot.data_quality if not check.passed)
-    assert "last sent an order on 2026-06-16" in warned.why
+    assert "last sent an order at 2026-06-16" in warned.why
 
 
 async def test_a_tighter_limit_makes_smaller_orders(run_once: RunOnce) -> None:
