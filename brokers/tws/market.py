@@ -47,9 +47,8 @@ class TwsMarket:
 
     async def _look(self, listed: Listed) -> Ticker | BrokerError:
         """One symbol's prices, or why there are none: that costs the symbol, and not the others."""
-        what = f"the quote of {listed.facts.symbol}"
         try:
-            return await self._line.ask(what, lambda ib: _snapshot(ib, listed), self._line.patience.quote)
+            return await self._line.ask(_question(listed), lambda ib: _snapshot(ib, listed), self._line.patience.quote)
         except (Terminal, Retryable) as error:
             return error
 
@@ -97,10 +96,15 @@ def _forget(ib: IB, listed: Listed) -> None:
         ib.client.cancelMktData(request)
 
 
+def _question(listed: Listed) -> str:
+    return f"the quote of {listed.facts.symbol}"
+
+
 def _quote(listed: Listed, told: Ticker | BrokerError, now: datetime | None) -> Quote:
     named = {"conid": listed.facts.conid, "symbol": listed.facts.symbol}
     if isinstance(told, BrokerError) or now is None:
-        return Quote.model_validate({**named, "note": str(told)})
+        note = str(told).removeprefix(f"{_question(listed)}: ")  # so that one note can stand for many symbols
+        return Quote.model_validate({**named, "note": note})
     feed = FEEDS.get(told.marketDataType, Feed.FROZEN)
     return Quote.model_validate(
         {

@@ -63,8 +63,11 @@ def led(code: int, text: str) -> str:
 
 
 def _said(code: int, text: str) -> str:
+    """IB's words, or shorter ones where they name each symbol and exchange, or what a request is made of."""
     if CURES.get(code) is SUBSCRIBE:
-        return "there is no market data for it"  # IB's words name each symbol and exchange, at length
+        return "there is no market data for it"
+    if READ_ONLY in text.lower():
+        return "the API is in Read-Only mode"
     printable = "".join(letter if letter.isprintable() else " " for letter in text[:MOST].replace("<br>", " "))
     return " ".join(printable.split()).rstrip(".")
 

@@ -77,7 +77,7 @@ def _grouped(refused: dict[str, str]) -> Iterable[str]:
     """One line for each reason, with the symbols it holds for."""
     symbols = defaultdict(list)
     for symbol, why in refused.items():
-        symbols[why.removeprefix(symbol).lstrip(": ").removeprefix(f"the quote of {symbol}: ")].append(symbol)
+        symbols[why.removeprefix(symbol).lstrip(": ")].append(symbol)
     for why, named in list(symbols.items())[:MOST_REASONS]:
         more = f" and {len(named) - MOST_LISTED} more" if len(named) > MOST_LISTED else ""
         yield f"{', '.join(named[:MOST_LISTED])}{more}: {one_line(why, 160)}"
@@ -110,6 +110,14 @@ def _shown(moment: datetime) -> str:
     return f"{moment.astimezone(NEW_YORK):%a %Y-%m-%d %H:%M} New York"
 
 
+def _span(seconds: float) -> str:
+    """In the largest unit of which it is at least two."""
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def of_the_clock(readings: Readings, snapshot: PortfolioSnapshot | None, *, is_own: bool, is_told: bool) -> Finding:
     """Our clock against the broker's; a simulated market in this process keeps its own, which is no fault."""
     now, skew = readings.session.get().now, (readings.session.get().now - readings.met_at).total_seconds()
@@ -124,4 +132,4 @@ def of_the_clock(readings: Readings, snapshot: PortfolioSnapshot | None, *, is_o
         return good("clock", f"within {max(abs(skew), 1):.0f} s of the broker's")
     behind = "behind" if skew > 0 else "ahead of"
     todo = "Set this machine's clock. A simulated market keeps its own time, and is no cause for it"
-    return doubt("clock", f"{abs(skew):,.0f} s {behind} the broker's, which shows {_shown(now)}", todo)
+    return doubt("clock", f"{_span(abs(skew))} {behind} the broker's, which shows {_shown(now)}", todo)

@@ -31,12 +31,10 @@ def of_the_traits(traits: tuple[Trait, ...]) -> Iterator[Finding]:
             yield note(f"fault {trait.fault}" if trait.fault else "server", trait.what, trait.so)
     clean = [trait.about for trait in traits if trait.seen is False]
     unknown = [trait.about for trait in traits if trait.seen is None]
-    if len(clean) == len(traits):
-        yield good("fingerprint", f"none of {len(traits)} known oddities of such servers")
-        return
     seen = len(traits) - len(clean) - len(unknown)
-    yield note(
-        "fingerprint", f"{seen} of {len(traits)} known oddities of such servers; not {', '.join(clean) or 'none'}"
-    )
-    if unknown:
-        yield note("fingerprint", f"nobody can tell now about {', '.join(unknown)}")
+    hidden = f"; {', '.join(unknown)} cannot be told now" if unknown else ""
+    if seen:
+        beside = f"; not {', '.join(clean)}" if clean else ""
+        yield note("fingerprint", f"{seen} of {len(traits)} known oddities of such servers, as above{beside}{hidden}")
+    else:
+        yield good("fingerprint", f"none of {len(clean)} known oddities of such servers{hidden}")
