@@ -33,7 +33,7 @@ PricesOption = Annotated[
     Path | None,
     typer.Option(
         "--prices",
-        help="Replay real daily prices: a CSV or CSV.gz with date,symbol,open,high,low,close[,volume].",
+        help="Replay real daily prices: a CSV or CSV.gz with date, symbol, open, high, low, close and maybe volume.",
         show_default=False,
     ),
 ]
@@ -70,14 +70,20 @@ BrokerOption = Annotated[
         show_default=False,
     ),
 ]
-HostOption = Annotated[str | None, typer.Option("--host", help="Where TWS or IB Gateway runs.", show_default=False)]
+HostOption = Annotated[
+    str | None, typer.Option("--host", help="Where TWS or IB Gateway runs (default: 127.0.0.1).", show_default=False)
+]
 TwsPortOption = Annotated[
     str | None,
-    typer.Option("--port", help="Its API port: 4002 or 7497 for paper, 4001 or 7496 live.", show_default=False),
+    typer.Option(
+        "--port", help="Its API port: 4002 (default) or 7497 for paper, 4001 or 7496 live.", show_default=False
+    ),
 ]
 ClientIdOption = Annotated[
     str | None,
-    typer.Option("--client-id", help="The number we are known by there; always the same.", show_default=False),
+    typer.Option(
+        "--client-id", help="The number we are known by there (default: 17); always the same.", show_default=False
+    ),
 ]
 AccountOption = Annotated[
     str | None, typer.Option("--account", help="Which account, where a login has several.", show_default=False)
