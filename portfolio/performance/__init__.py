@@ -1,0 +1,17 @@
+"""What came of it: gains by average cost, returns with deposits removed, and what each decision was worth."""
+
+from portfolio.performance.books import Books, Holding, Payment, PaymentKind, Split, Trade
+from portfolio.performance.returns import Valuation, gain, growth, time_weighted_return
+
+__all__ = [
+    "Books",
+    "Holding",
+    "Payment",
+    "PaymentKind",
+    "Split",
+    "Trade",
+    "Valuation",
+    "gain",
+    "growth",
+    "time_weighted_return",
+]
