@@ -25,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
+from graph.journal.schema import bring_up_to_date
+
 TABLES = MetaData()
 PATIENCE = 5.0
 """Seconds."""
@@ -130,7 +132,8 @@ class Database:
             if parsed.get_backend_name() == "sqlite":
                 event.listen(self._engine, "connect", lambda connection, _: _durable(connection, patience))
                 event.listen(self._engine, "begin", _write_lock_first)
-            TABLES.create_all(self._engine)
+            with self._engine.begin() as connection:
+                bring_up_to_date(connection, TABLES)
 
     @contextmanager
     def change(self) -> Iterator[Connection]:
