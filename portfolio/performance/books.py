@@ -12,6 +12,7 @@ and this holds exactly, not to a rounding: what a sale takes from the cost is wo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
@@ -89,6 +90,9 @@ class Holding(Fact):
         return self.quantity * price - self.cost
 
 
+NOTHING = Holding()
+
+
 class Books(Fact):
     """The account after some events. `realised` by symbol; all in USD. `flows` are deposits less withdrawals."""
 
@@ -100,14 +104,14 @@ class Books(Fact):
     flows: Decimal = ZERO
 
     def held(self, symbol: str) -> Holding:
-        return self.holdings.get(symbol, Holding())
+        return self.holdings.get(symbol, NOTHING)
 
     def after(self, *events: Event) -> Books:
         """The books once these have happened too, in that order."""
-        books = self
+        draft = _Draft(self.cash, dict(self.holdings), dict(self.realised), self.commissions, self.income, self.flows)
         for event in events:
-            books = _booked(books, event)
-        return books
+            draft.book(event)
+        return Books(**vars(draft))
 
     @property
     def realised_total(self) -> Decimal:
@@ -125,42 +129,47 @@ class Books(Fact):
         return ((symbol, held) for symbol, held in self.holdings.items() if held.quantity)
 
 
-def _booked(books: Books, event: Event) -> Books:
-    match event:
-        case Trade():
-            return _traded(books, event)
-        case Split():
-            held = books.held(event.symbol)
-            split = Holding(quantity=held.quantity * event.ratio, cost=held.cost)
-            return books.model_copy(update={"holdings": {**books.holdings, event.symbol: split}})
-        case Payment():
-            total = "flows" if event.kind.is_flow else "income"
-            return books.model_copy(
-                update={"cash": books.cash + event.amount, total: getattr(books, total) + event.amount}
-            )
+@dataclass
+class _Draft:
+    """Books under way: thousands of events are booked in a moment."""
 
+    cash: Decimal
+    holdings: dict[str, Holding]
+    realised: dict[str, Decimal]
+    commissions: Decimal
+    income: Decimal
+    flows: Decimal
 
-def _traded(books: Books, trade: Trade) -> Books:
-    """A trade that goes through zero closes what there was, and opens the rest at the same price."""
-    held, change = books.held(trade.symbol), trade.side.sign * trade.quantity
-    closed = min(abs(change), abs(held.quantity)) if held.quantity * change < 0 else ZERO
-    of_closing = _part(trade.cash, closed, trade.quantity)
-    released = held.cost if closed == abs(held.quantity) else _part(held.cost, closed, abs(held.quantity))
-    left = Holding(
-        quantity=held.quantity + change,
-        cost=held.cost - (released if closed else ZERO) - (trade.cash - of_closing),
-    )
-    gained = of_closing - released if closed else ZERO
-    return books.model_copy(
-        update={
-            "cash": books.cash + trade.cash,
-            "holdings": {**books.holdings, trade.symbol: left},
-            "realised": {**books.realised, trade.symbol: books.realised.get(trade.symbol, ZERO) + gained},
-            "commissions": books.commissions + trade.commission,
-        }
-    )
+    def book(self, event: Event) -> None:
+        match event:
+            case Trade():
+                self._trade(event)
+            case Split():
+                held = self.holdings.get(event.symbol, NOTHING)
+                self.holdings[event.symbol] = Holding(quantity=held.quantity * event.ratio, cost=held.cost)
+            case Payment():
+                self.cash += event.amount
+                if event.kind.is_flow:
+                    self.flows += event.amount
+                else:
+                    self.income += event.amount
+
+    def _trade(self, trade: Trade) -> None:
+        """A trade that goes through zero closes what there was, and opens the rest at the same price."""
+        held, change, cash = self.holdings.get(trade.symbol, NOTHING), trade.side.sign * trade.quantity, trade.cash
+        closed = min(trade.quantity, abs(held.quantity)) if held.quantity * change < 0 else ZERO
+        of_closing = _part(cash, closed, trade.quantity)
+        released = _part(held.cost, closed, abs(held.quantity))
+        self.holdings[trade.symbol] = Holding(
+            quantity=held.quantity + change, cost=held.cost - released - (cash - of_closing)
+        )
+        self.realised[trade.symbol] = self.realised.get(trade.symbol, ZERO) + of_closing - released
+        self.cash += cash
+        self.commissions += trade.commission
 
 
 def _part(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     """`amount` in the proportion of `part` to `whole`."""
-    return amount if part == whole else (amount * part / whole).quantize(FINEST) if part else ZERO
+    if not part:
+        return ZERO
+    return amount if part == whole else (amount * part / whole).quantize(FINEST)
