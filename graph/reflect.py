@@ -15,6 +15,8 @@ from langgraph.runtime import Runtime
 
 from brokers.errors import BrokerError
 from config.settings import Settings
+from graph.history import keep_look
+from graph.journal import JournalError
 from graph.memory import remember
 from graph.outcome import outcome_of
 from graph.record import Lesson, Outcome, Reflection
@@ -35,6 +37,11 @@ async def reflect(state: State, runtime: Runtime[Context]) -> State:
             write_reflection(reflection, context.reflections)
         except OSError as error:
             notes.append(f"The reflection could not be written to {context.reflections} ({error.strerror}).")
+    try:
+        if after and state.get("orders"):
+            keep_look(after, state["run_id"], context.journal)
+    except JournalError as error:
+        notes.append(f"The account's history could not be kept ({error}).")
     try:
         await _keep_lesson(state, reflection, runtime)
     except (sqlite3.Error, OSError) as error:

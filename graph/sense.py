@@ -17,6 +17,7 @@ from langgraph.runtime import Runtime
 from brokers.errors import Retryable, Terminal
 from config.settings import Settings
 from graph.events import Progress
+from graph.history import keep_look
 from graph.journal import Journal, JournalledOrder, trading_day
 from graph.reconcile import close_earlier_plans, settle_earlier_orders
 from graph.state import Context, State
@@ -58,6 +59,7 @@ async def sense(state: State, runtime: Runtime[Context]) -> State:
         await settle_earlier_orders(account.account_id, context)
         runtime.stream_writer(Progress("reading the account and its market"))
         snapshot = await observe(account, context, listing)
+        keep_look(snapshot, state["run_id"], context.journal)
     finally:
         listing.cancel()
         await asyncio.gather(listing, return_exceptions=True)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Date,
     Engine,
+    Index,
     Integer,
     MetaData,
     String,
@@ -104,6 +105,31 @@ HALTS = Table(
     Column("at", String, nullable=False),
     Column("action", String, nullable=False),
     Column("why", String, nullable=False),
+)
+OBSERVATIONS = Table(
+    "observations",
+    TABLES,
+    Column("number", Integer, primary_key=True),
+    Column("account_id", String, nullable=False),
+    Column("run_id", String, nullable=False, index=True),
+    Column("at", String, nullable=False),  # by the broker's clock
+    Column("value", String, nullable=False),  # cash and holdings, in USD
+    Column("net_liquidation", String, nullable=False),  # as the broker has it
+    Column("account", String, nullable=False),  # the Observation
+    Column("last_change", Integer, nullable=False),  # of orders, that is booked with this one or before
+    Index("ix_observations_account", "account_id", "number"),
+)
+EVENTS = Table(
+    "events",
+    TABLES,
+    Column("number", Integer, primary_key=True),
+    Column("account_id", String, nullable=False),
+    Column("observation", Integer, nullable=False, index=True),  # that it was found by
+    Column("kind", String, nullable=False),
+    Column("client_order_id", String, index=True),  # of a trade of ours
+    Column("event", String, nullable=False),
+    Column("confirmed", Boolean, nullable=False),  # by a person
+    Index("ix_events_account", "account_id", "number"),
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from graph.journal.database import PATIENCE, Database
 from graph.journal.halts import Halts, halt_in_force
+from graph.journal.history import History
 from graph.journal.orders import Orders, filled_since, sent_on, trading_day
 from graph.journal.questions import Questions
 from graph.journal.runs import Runs, values_of_day
@@ -26,6 +27,7 @@ class Journal:
         self.runs = Runs(self._database)
         self.questions = Questions(self._database)
         self.halts = Halts(self._database)
+        self.history = History(self._database)
 
     def trading_day(self, account_id: str, now: datetime, lookback: timedelta) -> TradingDay:
         """The account's day so far, with the trades of the last `lookback`; `now` by the broker's clock."""

@@ -1,16 +1,20 @@
 """What came of it: gains by average cost, returns with deposits removed, and what each decision was worth."""
 
-from portfolio.performance.books import Books, Holding, Payment, PaymentKind, Split, Trade
+from portfolio.performance.books import Books, Event, Holding, Payment, PaymentKind, Split, Trade
+from portfolio.performance.changes import Observed, explained
 from portfolio.performance.returns import Valuation, gain, growth, time_weighted_return
 
 __all__ = [
     "Books",
+    "Event",
     "Holding",
+    "Observed",
     "Payment",
     "PaymentKind",
     "Split",
     "Trade",
     "Valuation",
+    "explained",
     "gain",
     "growth",
     "time_weighted_return",

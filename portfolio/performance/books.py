@@ -24,7 +24,10 @@ FINEST = Decimal("1e-8")
 
 
 class Trade(Fact):
-    """Shares that changed hands. `quantity` in shares, above 0; `price` per share and `commission` in USD."""
+    """Shares that changed hands. `quantity` in shares, above 0; `price` per share and `commission` in USD.
+
+    `client_order_id` is that of the order, where it was one of ours.
+    """
 
     at: Utc
     symbol: str
@@ -32,6 +35,7 @@ class Trade(Fact):
     quantity: Amount
     price: Amount
     commission: Amount = ZERO
+    client_order_id: str | None = None
 
     @property
     def cash(self) -> Decimal:
