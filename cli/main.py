@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from cli import approvals, config_commands, doctor, explain, halt, orders, prompt, run, server, sim
+from cli import approvals, config_commands, doctor, explain, halt, orders, performance, prompt, run, server, sim
 from cli.exit_codes import help_text
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command()(approvals.pending)
 app.command(epilog=help_text())(approvals.approve)
 app.command()(approvals.reject)
 app.command()(explain.explain)
+app.command()(performance.performance)
 app.command()(halt.halt)
 app.command()(halt.resume)
 app.command("emergency-stop")(halt.emergency_stop)

@@ -48,6 +48,19 @@ class Entry(Fact):
     confirmed: bool
 
 
+class Period(Fact):
+    """What became of an account: `books` at the `first` look, and the events and valuations from then to the `last`.
+
+    The first of the `valuations` is that of the first look.
+    """
+
+    books: Books
+    first: Observation
+    entries: tuple[Entry, ...]
+    valuations: tuple[Valuation, ...]
+    last: Observation
+
+
 class History:
     """Every method raises `JournalError` when the database cannot be used, and commits before it returns."""
 
@@ -78,19 +91,36 @@ class History:
             }
             connection.execute(OBSERVATIONS.insert().values(row))
 
-    def opening(self, account_id: str) -> Books | None:
-        """The books as they were at the first look: what was held cost what the broker says; None before that."""
-        query = select(OBSERVATIONS.c.account).where(OBSERVATIONS.c.account_id == account_id)
+    def accounts(self) -> tuple[str, ...]:
+        """Those that were looked at, the one of the last look first."""
+        query = select(OBSERVATIONS.c.account_id).group_by(OBSERVATIONS.c.account_id)
         with self._database.change() as connection:
-            text = connection.scalars(query.order_by(OBSERVATIONS.c.number).limit(1)).one_or_none()
-        if text is None:
-            return None
-        first = Observation.model_validate_json(text)
-        holdings = {
-            symbol: Holding(quantity=shares, cost=shares * first.costs.get(symbol, ZERO))
-            for symbol, shares in first.seen.shares.items()
-        }
-        return Books(cash=first.seen.cash, holdings=holdings)
+            return tuple(connection.scalars(query.order_by(func.max(OBSERVATIONS.c.number).desc())))
+
+    def period(self, account_id: str, since: datetime | None = None) -> Period | None:
+        """What became of the account from the last look before `since` on, or from the first; None without a look."""
+        of_account = OBSERVATIONS.c.account_id == account_id
+        query = select(OBSERVATIONS).where(of_account).order_by(OBSERVATIONS.c.number)
+        with self._database.change() as connection:
+            opening = connection.execute(query.limit(1)).mappings().one_or_none()
+            if opening is None:
+                return None
+            earlier = None
+            if since:
+                until = query.where(OBSERVATIONS.c.at <= since.isoformat()).order_by(None)
+                until = until.order_by(OBSERVATIONS.c.number.desc()).limit(1)
+                earlier = connection.execute(until).mappings().one_or_none()
+            last = _last(connection, account_id)
+        first, start = Observation.model_validate_json(opening["account"]), earlier or opening
+        entries = self.entries(account_id)
+        before = [entry.event for entry in entries if entry.observation <= start["number"]]
+        return Period(
+            books=_opened(first).after(*before),
+            first=Observation.model_validate_json(start["account"]),
+            entries=tuple(entry for entry in entries if entry.observation > start["number"]),
+            valuations=self.valuations(account_id, start["number"]),
+            last=Observation.model_validate_json(last["account"]) if last else first,
+        )
 
     def entries(self, account_id: str) -> tuple[Entry, ...]:
         """Every event, oldest first."""
@@ -98,21 +128,17 @@ class History:
         with self._database.change() as connection:
             return tuple(map(_entry, connection.execute(query).mappings()))
 
-    def valuations(self, account_id: str) -> tuple[Valuation, ...]:
-        """What the account was worth at each look, oldest first, with what the investor paid in before it."""
+    def valuations(self, account_id: str, first: int = 1) -> tuple[Valuation, ...]:
+        """What the account was worth at each look from that number on, with what the investor paid in before it."""
         flows = self._flows(account_id)
         query = select(OBSERVATIONS.c.number, OBSERVATIONS.c.at, OBSERVATIONS.c.value)
-        query = query.where(OBSERVATIONS.c.account_id == account_id).order_by(OBSERVATIONS.c.number)
+        query = query.where(OBSERVATIONS.c.account_id == account_id, OBSERVATIONS.c.number >= first)
+        query = query.order_by(OBSERVATIONS.c.number)
         with self._database.change() as connection:
             return tuple(
                 Valuation(at=datetime.fromisoformat(at), value=Decimal(value), flow=flows.get(number, ZERO))
                 for number, at, value in connection.execute(query)
             )
-
-    def latest(self, account_id: str) -> Observation | None:
-        with self._database.change() as connection:
-            last = _last(connection, account_id)
-            return Observation.model_validate_json(last["account"]) if last else None
 
     def confirm(self, number: int, kind: PaymentKind) -> Payment:
         """Take a person's word for what a payment was.
@@ -146,6 +172,15 @@ class History:
             for observation, text in connection.execute(query):
                 flows[observation] = flows.get(observation, ZERO) + Payment.model_validate_json(text).amount
         return flows
+
+
+def _opened(first: Observation) -> Books:
+    """The books at the very first look: what was held then cost what the broker says."""
+    holdings = {
+        symbol: Holding(quantity=shares, cost=shares * first.costs.get(symbol, ZERO))
+        for symbol, shares in first.seen.shares.items()
+    }
+    return Books(cash=first.seen.cash, holdings=holdings)
 
 
 def _last(connection: Connection, account_id: str) -> RowMapping | None:
