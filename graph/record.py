@@ -151,13 +151,14 @@ class Struck(Fact):
 class Thought(Fact):
     """How the model came to its plan. `trouble` says in a sentence why the rules' plan stands instead of one of its.
 
-    `sent_back` are the guard's verdicts that went back to it, `shadow` its plan where it was only looked at, with what
-    the guard says of that.
+    `baseline` is the rules' plan that it started from, and `sent_back` are the guard's verdicts that went back to it.
+    `shadow` is its plan where it was only looked at, with what the guard says of that.
     """
 
     mode: str
     model: str
     trouble: str | None = None
+    baseline: TradePlan | None = None
     tool_uses: tuple[ToolUse, ...] = ()
     struck: tuple[Struck, ...] = ()
     sent_back: tuple[Verdict, ...] = ()

@@ -20,6 +20,7 @@ from graph.journal import JournalError
 from graph.memory import remember
 from graph.outcome import outcome_of
 from graph.record import Lesson, Outcome, Reflection
+from graph.scoring import keep_and_score
 from graph.sense import read_snapshot
 from graph.state import Context, State
 from portfolio.costs import to_cents
@@ -40,6 +41,7 @@ async def reflect(state: State, runtime: Runtime[Context]) -> State:
     try:
         if after and state.get("orders"):
             keep_look(after, state["run_id"], context.journal)
+        await keep_and_score(state, context)
     except JournalError as error:
         notes.append(f"The account's history could not be kept ({error}).")
     try:

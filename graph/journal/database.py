@@ -131,6 +131,32 @@ EVENTS = Table(
     Column("confirmed", Boolean, nullable=False),  # by a person
     Index("ix_events_account", "account_id", "number"),
 )
+MARKS = Table(
+    "marks",
+    TABLES,
+    Column("conid", Integer, primary_key=True),
+    Column("trading_day", Date, primary_key=True),
+    Column("price", String, nullable=False),  # the last that a run saw that day, in USD
+)
+DECISIONS = Table(
+    "decisions",
+    TABLES,
+    Column("number", Integer, primary_key=True),
+    Column("account_id", String, nullable=False, index=True),
+    Column("run_id", String, nullable=False, index=True),
+    Column("source", String, nullable=False),
+    Column("decision", String, nullable=False),
+)
+SCORES = Table(
+    "scores",
+    TABLES,
+    Column("decision", Integer, primary_key=True),
+    Column("horizon", Integer, primary_key=True),
+    Column("due", Date, nullable=False),
+    Column("later", String),  # None until it is scored, as the next
+    Column("effect", String),
+    Index("ix_scores_open", "effect", "due"),
+)
 
 
 class JournalError(Exception):

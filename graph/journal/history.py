@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from math import prod
 
 from sqlalchemy import Connection, RowMapping, func, select
 
@@ -139,6 +140,13 @@ class History:
                 Valuation(at=datetime.fromisoformat(at), value=Decimal(value), flow=flows.get(number, ZERO))
                 for number, at, value in connection.execute(query)
             )
+
+    def split_ratio(self, account_id: str, symbol: str, since: datetime) -> Decimal:
+        """What one share of then has become by splits, in shares."""
+        query = select(EVENTS.c.event).where(EVENTS.c.account_id == account_id, EVENTS.c.kind == "split")
+        with self._database.change() as connection:
+            splits = [Split.model_validate_json(text) for text in connection.scalars(query)]
+        return prod((split.ratio for split in splits if split.symbol == symbol and split.at > since), start=Decimal(1))
 
     def confirm(self, number: int, kind: PaymentKind) -> Payment:
         """Take a person's word for what a payment was.

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from graph.journal.database import PATIENCE, Database
+from graph.journal.decisions import Decisions
 from graph.journal.halts import Halts, halt_in_force
 from graph.journal.history import History
 from graph.journal.orders import Orders, filled_since, sent_on, trading_day
@@ -28,6 +29,7 @@ class Journal:
         self.questions = Questions(self._database)
         self.halts = Halts(self._database)
         self.history = History(self._database)
+        self.decisions = Decisions(self._database)
 
     def trading_day(self, account_id: str, now: datetime, lookback: timedelta) -> TradingDay:
         """The account's day so far, with the trades of the last `lookback`; `now` by the broker's clock."""

@@ -25,6 +25,7 @@ async def settle(state: Thinking, runtime: Runtime[Context]) -> Thinking:
         mode=settings.think_mode,
         model=settings.model,
         trouble=_sentence(state.get("trouble"), has_plan=best is not None, is_shadow=is_shadow),
+        baseline=state["baseline"],
         tool_uses=state.get("tool_uses", ()),
         struck=state.get("struck", ()),
         sent_back=state.get("sent_back", ()),

@@ -36,7 +36,6 @@ class Decision(Fact):
     """
 
     run_id: str
-    number: int
     account_id: str
     source: str
     decided_at: Utc

@@ -200,8 +200,10 @@ def allowed(tool: Tool, misdeed: Misdeed) -> set[Outcome]:  # noqa: PLR0911  (a 
     if tool is Tool.CANCEL_ORDER:
         return {Outcome.ORDER_UNKNOWN} if misdeed in (*UNDONE, Misdeed.LATE) else {Outcome.NOTHING_FILLED}
     if tool is Tool.PLACE_ORDER:
-        # Done all the same: its own books tell, whatever the receipt looked like.
-        return {Outcome.ORDER_UNKNOWN} if misdeed in (*UNDONE, Misdeed.LATE) else {Outcome.TRADED}
+        # Done all the same: its own books tell, whatever the receipt looked like; of a late one, as soon as it is done.
+        if misdeed is Misdeed.LATE:
+            return {Outcome.ORDER_UNKNOWN, Outcome.TRADED}
+        return {Outcome.ORDER_UNKNOWN} if misdeed in UNDONE else {Outcome.TRADED}
     return {Outcome.REFUSED if tool is Tool.WHATIF_ORDER else Outcome.ORDER_UNKNOWN}
 
 
