@@ -8,7 +8,20 @@ import sys
 
 import typer
 
-from cli import approvals, config_commands, doctor, explain, halt, orders, performance, prompt, run, server, sim
+from cli import (
+    approvals,
+    config_commands,
+    doctor,
+    explain,
+    halt,
+    orders,
+    performance,
+    prompt,
+    run,
+    scorecard,
+    server,
+    sim,
+)
 from cli.exit_codes import help_text
 
 app = typer.Typer(
@@ -25,6 +38,7 @@ app.command(epilog=help_text())(approvals.approve)
 app.command()(approvals.reject)
 app.command()(explain.explain)
 app.command()(performance.performance)
+app.command()(scorecard.scorecard)
 app.command()(halt.halt)
 app.command()(halt.resume)
 app.command("emergency-stop")(halt.emergency_stop)

@@ -1,0 +1,87 @@
+"""`smart-agent scorecard`: what decisions were worth, by who proposed them and what became of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.exit_codes import ExitCode
+from cli.journal import journal_of
+from cli.options import HomeOption, exit_with
+
+if TYPE_CHECKING:
+    from portfolio.performance.scoring import Fate, Standing
+
+Row = tuple[tuple[str, "Fate", int], "Standing"]
+
+AccountOption = Annotated[
+    str | None,
+    typer.Option("--account", help="Which account (default: the one of the last run).", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
+SURE = 2.0
+"""A t-value of so much or more is one time in twenty by chance, or less."""
+
+
+def scorecard(home: HomeOption = None, account: AccountOption = None, *, as_json: JsonOption = False) -> None:
+    """Show what decisions were worth 1, 5 and 20 trading days later, against not having done them, net of cost.
+
+    Which of rules and model plans is set by think_mode in the configuration; this is what to set it by.
+    """
+    from portfolio.performance.scoring import standings  # noqa: PLC0415  (pydantic is not for the help page)
+
+    with journal_of(home) as (place, journal):
+        name = account or next(iter(journal.history.accounts()), "")
+        scores = journal.decisions.scores(name)
+    if not scores:
+        exit_with(ExitCode.FAILED, f"No decision in {place.root} has been scored yet; the next trading day's run does.")
+    rows = sorted(standings(scores).items(), key=lambda row: (row[0][0] != "rules", row[0][0], row[0][1], row[0][2]))
+    if as_json:
+        told = [
+            {"source": source, "fate": fate, "trading_days": days, **standing.model_dump(mode="json")}
+            for (source, fate, days), standing in rows
+        ]
+        sys.stdout.write(json.dumps({"account": name, "rows": told}, indent=2) + "\n")
+    else:
+        _print(name, rows)
+
+
+def _print(account: str, rows: list[Row]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("Proposed by", "Became"):
+        table.add_column(column)
+    for column in ("After", "Count", "Helped", "Mean", "t", "Worst", "Effect"):
+        table.add_column(column, justify="right", no_wrap=True)
+    before = ("", "")
+    for (source, fate, days), one in rows:
+        shown = ("", "") if (source, fate) == before else (source, fate.value)
+        before = (source, fate)
+        sure = one.t_value is not None and abs(one.t_value) >= SURE
+        table.add_row(
+            Text(shown[0]),
+            shown[1],
+            f"{days} d",
+            str(one.count),
+            str(one.helped),
+            f"{one.mean:+.2f} %",
+            "-" if one.t_value is None else Text(f"{one.t_value:+.1f}", style="bold" if sure else ""),
+            f"{one.worst:+.2f} %",
+            f"{one.effect:+,.2f}",
+        )
+    console = Console(highlight=False)
+    console.print(
+        Text.assemble(("Scorecard", "bold"), f"  {account}  ", ("against not having done it, net of cost", "dim"))
+    )
+    console.print(table)
+    console.print(
+        Text(
+            "Mean and worst in % of a trade's value, the effect in USD. A t of 2 or more is hardly chance.", style="dim"
+        )
+    )
