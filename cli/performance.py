@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,6 +74,32 @@ def performance(
         _print(name, period, report)
 
 
+class Kind(StrEnum):
+    """As `portfolio.performance.PaymentKind` has them, which costs more than the help page; a test holds them equal."""
+
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    DIVIDEND = "dividend"
+    INTEREST = "interest"
+    FEE = "fee"
+
+
+def confirm_payment(
+    number: Annotated[int, typer.Argument(help="The payment's number, as `smart-agent performance` shows it.")],
+    kind: Annotated[Kind, typer.Option("--as", help="What it was.")],
+    home: HomeOption = None,
+) -> None:
+    """Say what money that came or went was: your own, which is no gain, or earned or charged.
+
+    Example: smart-agent confirm-payment 12 --as dividend
+    """
+    with journal_of(home) as (_, journal):
+        from portfolio.performance import PaymentKind  # noqa: PLC0415
+
+        payment = journal.history.confirm(number, PaymentKind(kind.value))
+    typer.echo(f"{payment.amount:+,.2f} USD of {payment.at:%Y-%m-%d} counts as {payment.kind}.")
+
+
 def _report(period: Period) -> Report:
     from portfolio.performance.report import report_of  # noqa: PLC0415  (pydantic is not for the help page)
 
@@ -121,6 +148,8 @@ def _screen(account: str, period: Period, report: Report, width: int) -> Iterato
     if payments:
         yield Text()
         yield _payments(payments)
+        if not all(entry.confirmed for entry in payments):
+            yield Text("Say what one was with `smart-agent confirm-payment NO --as KIND`.", style="dim")
 
 
 def _figures(report: Report) -> RenderableType:

@@ -13,9 +13,10 @@ from typer.testing import CliRunner, Result
 
 from cli.exit_codes import ExitCode
 from cli.main import app
+from cli.performance import Kind
 from config.home import Home
 from graph.journal.history import Observation
-from portfolio.performance import Observed
+from portfolio.performance import Observed, PaymentKind
 from tests.permits import journal_in
 
 FIRST = datetime(2026, 6, 15, 19, 55, tzinfo=UTC)
@@ -74,6 +75,22 @@ def test_the_json_and_the_csv_hold_the_same_figures(kept: Home) -> None:
 def test_since_a_day_it_begins_with_the_look_before_it(kept: Home) -> None:
     told = json.loads(performance(kept, "--json", "--since", "2026-06-17").stdout)
     assert (told["since"][:10], told["began_with"], told["gained"]) == ("2026-06-16", "10500", "-50")
+
+
+def test_a_persons_word_on_a_payment_changes_the_return(kept: Home) -> None:
+    (payment,) = json.loads(performance(kept, "--json").stdout)["payments"]
+    said = CliRunner().invoke(
+        app, ["confirm-payment", str(payment["number"]), "--as", "dividend", "--home", str(kept.root)]
+    )
+    assert said.output == "+2,000.00 USD of 2026-06-17 counts as dividend.\n"
+    told = json.loads(performance(kept, "--json").stdout)
+    assert (told["gained"], told["income"], told["paid_in"]) == ("2450", "2000", "0")
+    wrong = CliRunner().invoke(app, ["confirm-payment", "99", "--as", "fee", "--home", str(kept.root)])
+    assert (wrong.exit_code, "no such payment" in wrong.output) == (ExitCode.BAD_USAGE, True)
+
+
+def test_the_kinds_of_payments_are_those_of_the_books() -> None:
+    assert [kind.value for kind in Kind] == [kind.value for kind in PaymentKind]
 
 
 def test_without_a_run_there_is_nothing_to_tell(home: Home) -> None:
