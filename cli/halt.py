@@ -135,7 +135,8 @@ def emergency_stop(
         exit_with(ExitCode.BAD_USAGE, f"{contradiction} {state}")
     _wait_for_the_line(settings, place)
     try:
-        orders = _cancelled(settings, place, command)
+        with Console(stderr=True).status("Asking the broker for open orders …"):
+            orders = _cancelled(settings, place, command)
     except Exception as error:  # noqa: BLE001  (whatever it was, a person must be told what is still out there)
         from brokers.errors import BrokerError  # noqa: PLC0415
         from graph.failure import describe  # noqa: PLC0415
@@ -145,7 +146,9 @@ def emergency_stop(
     for order in orders:
         _say(order.words, "green" if order.done else "red")
     if not orders:
-        _say("No order of ours is open.", "green")
+        from cli.wiring import broker_named  # noqa: PLC0415
+
+        _say(f"No order of ours is open at {broker_named(settings)}.", "green")
     if not halted:
         raise typer.Exit(ExitCode.FAILED)
     if not all(order.done for order in orders):

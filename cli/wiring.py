@@ -29,6 +29,7 @@ from graph.think.mind import Mind, NoMind
 from graph.wiring import build_graph
 from tools.account import AccountReader, utc_now
 from tools.client import LIMIT_SECONDS, NoTools, Tools, open_toolbox
+from tools.connection import server_name
 from tools.desk import OrderDesk
 from tools.server import build_server
 from tools.wire.foreign_text import one_line
@@ -59,6 +60,15 @@ class Start:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     timing: Timing = field(default_factory=Timing)
     journal: str | None = None
+
+
+def broker_named(settings: Settings) -> str:
+    """Which broker the settings lead to, in words."""
+    if settings.mcp_url:
+        return server_name(settings.mcp_url)
+    if settings.broker == "tws":
+        return f"TWS or IB Gateway at {settings.tws_host}:{settings.tws_port}"
+    return "the simulated broker of this process"
 
 
 @asynccontextmanager

@@ -46,7 +46,12 @@ async def cancel_open_orders(context: Context, *, by_name: bool = False) -> tupl
         await _or_why_not(_cancel_journalled(sent, context), _name_of(sent))
         for sent in context.journal.orders.unsettled()
     ]
-    for account in await context.reader.accounts():
+    accounts = await context.reader.accounts()
+    last = next(iter(context.journal.history.accounts()), None)
+    if last and last not in {account.account_id for account in accounts}:
+        elsewhere = f"The last run was at account {last}, which this broker does not show; name the broker it was at."
+        told.append(Cancelled(done=False, words=elsewhere))
+    for account in accounts:
         listed = f"the open orders of {account.account_id}"
         try:
             orders = await context.reader.open_orders(account.account_id)

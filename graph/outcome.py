@@ -33,15 +33,17 @@ def outcome_of(state: State, *, waiting: bool, stopped: bool) -> Ending:
 
 def _lost(state: State) -> str | None:
     """A sentence about an order of this run, or of an earlier one, that may still be out there."""
-    advice = "Look in the broker's own screens, then settle it with `smart-agent orders resolve`."
+    advice = (
+        "Look in the broker's own screens, then settle it: `smart-agent orders resolve {} --as filled`, or not-sent."
+    )
     for order in state.get("orders", ()):
         if order.status.is_unresolved:
             words = order.message or f"{order.side} {order.quantity} {order.symbol} still works after it was cancelled."
-            return f"{words} It is {order.client_order_id} in the journal. {advice}"
+            return f"{words} {advice.format(order.client_order_id)}"
     for terms in state.get("unresolved", ()):
         return (
             f"{terms.symbol}: what became of the earlier order {terms.client_order_id} ({terms.side} {terms.quantity}) "
-            f"is not known, and its symbol is not traded until it is. {advice}"
+            f"is not known, and its symbol is not traded until it is. {advice.format(terms.client_order_id)}"
         )
     return None
 
@@ -108,4 +110,4 @@ def _all_refused(verdicts: Sequence[Verdict]) -> Ending:
 def _listed(reasons: Iterable[str | None]) -> str:
     """The first of them, each once."""
     first, *more = dict.fromkeys(filter(None, reasons)) or ("no reason was given",)
-    return f"{first}, and {len(more)} more" if more else first
+    return f"{first.rstrip('.')}, and {len(more)} more" if more else first.rstrip(".")

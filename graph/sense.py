@@ -44,6 +44,7 @@ MOST_GAP = Decimal(2)
 # A position is marked now and then, a quote is of this moment; a tenth apart they speak of different things.
 MOST_MARK_GAP = Decimal(10)
 MOST_REASONS = 2
+CLOCK_SLACK = timedelta(seconds=1)
 
 
 async def sense(state: State, runtime: Runtime[Context]) -> State:
@@ -122,12 +123,11 @@ def _fills_are_shown(snapshot: PortfolioSnapshot, filled: Iterable[JournalledOrd
 
 def _clock_checked(snapshot: PortfolioSnapshot, last_order: datetime | None) -> PortfolioSnapshot:
     """The snapshot with a word of warning where a simulated clock was set back behind the account's own orders."""
-    if last_order is None or last_order <= snapshot.as_of:
+    if last_order is None or last_order <= snapshot.as_of + CLOCK_SLACK:
         return snapshot
     why = (
         f"this account last sent an order at {last_order:%Y-%m-%d %H:%M:%S} UTC, and the broker's clock now stands at "
-        f"{snapshot.as_of:%Y-%m-%d %H:%M:%S} UTC: one of the two is wrong, or a simulated "
-        "market was set back, which `smart-agent sim reset` starts over"
+        f"{snapshot.as_of:%Y-%m-%d %H:%M:%S} UTC: one of the two is wrong, or a simulated market was set back"
     )
     warned = DataCheck(name="clock", passed=False, required=not snapshot.account.is_paper, why=why)
     return snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, warned)})
@@ -307,10 +307,10 @@ def _everything_quoted(
     if session.is_open and not any(
         quote.as_of and quote.as_of + quote.age_by_nature >= oldest for quote in quotes.values()
     ):
-        why = (
-            f"none of {len(symbols)} symbols has a quote of the last {settings.max_quote_age_seconds} s "
-            f"({len(symbols) - len(contracts)} have no contract of exactly that name, {len(missing)} no quote){reasons}"
-        )
+        count = len(symbols) - len(contracts)
+        unknown = f" ({count} have no contract of exactly that name)" if count else ""
+        latest = f"a quote of the last {settings.max_quote_age_seconds} s"
+        why = f"none of {len(symbols)} symbols has {latest}{unknown}{reasons}"
         return DataCheck(name="quotes", passed=False, required=True, why=why)
     why = (
         f"no quote for {', '.join(missing)}: not traded{reasons}"

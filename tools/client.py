@@ -174,7 +174,9 @@ def _result(name: str, message: ToolMessage) -> dict[str, Any]:
     """What a tool said: structured content where the server sends it, else the JSON of its one text block."""
     if message.status == "error":
         said = one_line(message.text)
-        raise (Unreachable if said.startswith(UNREACHABLE) else Terminal)(f"{name}: {said}")
+        if said.startswith(UNREACHABLE):
+            raise Unreachable(said.removeprefix(UNREACHABLE))
+        raise Terminal(f"{name}: {said}")
     result = (message.artifact or {}).get("structured_content")
     # Newer servers wrap the text of a tool that returns text.
     if result is None or (result.keys() == {"result"} and isinstance(result["result"], str)):

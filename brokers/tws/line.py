@@ -171,6 +171,7 @@ class Line:
                 return await self._open()
             except Unreachable:
                 if not self._stood or clock() + pause > given_up:
+                    self._stood = False  # the next question does not wait all that time again
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -220,12 +221,12 @@ class Line:
         if isinstance(error, ConnectionRefusedError):
             return Unreachable(
                 f"Nobody listens at {where}; nothing was asked. Start IB Gateway or TWS, and allow socket clients "
-                "on that port in its API settings (4002 and 7497 are the usual ports for paper trading)."
+                "on that port in its API settings (usually 4002 or 7497 for paper trading, 4001 or 7496 live)."
             )
         if first and version is None:
             return Unreachable(
                 f"What listens at {where} is not TWS or IB Gateway; nothing was asked. Look at the port in its API "
-                "settings (4002 and 7497 are the usual ports for paper trading)."
+                "settings (usually 4002 or 7497 for paper trading, 4001 or 7496 live)."
             )
         if version is not None and version < Client.MinClientVersion:
             return Unreachable(
@@ -235,7 +236,8 @@ class Line:
         if isinstance(error, TimeoutError) or "Peer closed" in str(error):
             return Unreachable(
                 f"Gateway is not logged in: what listens at {where} took the connection and no more; "
-                "nothing was asked. Log in there, and confirm on the phone if it asks for that."
+                "nothing was asked. Log in there, and confirm on the phone if it asks for that; or look at the port, "
+                "as another program may have it."
             )
         if isinstance(error, OSError) and error.strerror:
             return Unreachable(f"{where} cannot be reached ({error.strerror}); nothing was asked. Look at --host.")

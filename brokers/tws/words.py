@@ -18,7 +18,7 @@ REFUSALS = frozenset({103, 109, 110, 116, 131, 132, 133, 152, 200, 201, 203, 321
 REMARKS = frozenset({399, 404, 10349, *range(2100, 2200)})
 """Codes that only remark on an order which goes on living."""
 
-SUBSCRIBE = "subscribe to the market data of its exchange at IB"
+SUBSCRIBE = "subscribe to the market data of the exchange at IB, and share it with the paper user"
 CURES = {
     100: "the program asked too much at once; wait a minute and run again",
     200: "look whether the symbol is right and trades in USD",
@@ -65,7 +65,7 @@ def led(code: int, text: str) -> str:
 def _said(code: int, text: str) -> str:
     """IB's words, or shorter ones where they name each symbol and exchange, or what a request is made of."""
     if CURES.get(code) is SUBSCRIBE:
-        return "there is no market data for it"
+        return "IB sends no prices, live or delayed"
     if READ_ONLY in text.lower():
         return "the API is in Read-Only mode"
     printable = "".join(letter if letter.isprintable() else " " for letter in text[:MOST].replace("<br>", " "))

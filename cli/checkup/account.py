@@ -35,7 +35,8 @@ def of_the_account(account: Account, settings: Settings) -> Finding:
             confirmed = settings.live_account_confirmed
             found = f"{account.account_id} is a LIVE account, and {confirmed or 'none'} is confirmed"
             todo = (
-                "A run would plan and send nothing. Log in to the confirmed one, or confirm this one in live_accounts"
+                "A run would plan and send nothing. Log in to the confirmed one, or name this one in live_accounts and "
+                "live_account_confirmed"
             )
             return bad("account", found, todo)
 

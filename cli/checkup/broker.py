@@ -26,7 +26,7 @@ from cli.checkup.readings import LIMIT_SECONDS, PieceByPiece, Readings
 from cli.checkup.server import of_the_server, of_the_traits
 from cli.exit_codes import ExitCode
 from cli.run_command import RunCommand
-from cli.wiring import Timing, open_server
+from cli.wiring import Timing, broker_named, open_server
 from config.home import Home
 from config.settings import Settings
 from graph.journal import Journal, JournalError
@@ -35,7 +35,6 @@ from portfolio.limits import TradingDay
 from portfolio.models import PortfolioSnapshot
 from tools.account import AccountReader
 from tools.client import Toolbox, open_toolbox
-from tools.connection import server_name
 from tools.contract import Tool
 from tools.fingerprint import Reading, fingerprint
 from tools.looks import found_for, look, snapshot_of
@@ -62,7 +61,7 @@ async def of_the_broker(settings: Settings, home: Home, command: RunCommand, tim
         except BrokerError as error:
             yield unread("broker", error, "")
         else:
-            yield good("broker", f"{_where(settings)} answered in {time.perf_counter() - began:.1f} s")
+            yield good("broker", f"{broker_named(settings)} answered in {time.perf_counter() - began:.1f} s")
             for finding in looked_at("MCP server", lambda: of_the_server(toolbox.offer, reader.missing)):
                 yield finding
             if account.error:
@@ -102,14 +101,6 @@ async def _opened(stack: AsyncExitStack, settings: Settings, home: Home, command
             names=settings.mcp_tool_names,
         )
     )
-
-
-def _where(settings: Settings) -> str:
-    if settings.mcp_url:
-        return server_name(settings.mcp_url)
-    if settings.broker == "tws":
-        return f"TWS or IB Gateway at {settings.tws_host}:{settings.tws_port}"
-    return "the simulated broker of this process"
 
 
 async def _of_the_answers(

@@ -26,6 +26,7 @@ MOST_LISTED, MOST_REASONS = 4, 4
 OF_A_SYMBOL = (contract_resolved, no_open_order, no_unresolved_order)
 OF_ITS_QUOTE = (quote_quality, price_collar)
 UNPRICED = "it has no quote"
+RESOLVE = "The next run looks for such an order; what it cannot tell, `smart-agent orders resolve` settles"
 SUBSCRIPTION = "Look at the symbols in the rules, and at the account's market data subscriptions"
 
 
@@ -39,13 +40,14 @@ def of_the_symbols(
     checks = checks_of(snapshot, ("quotes", "market_data", "names_agree")) if snapshot else []
     unfit = [check.why for check in checks if check.required and not check.passed]
     is_told = any(quote.note for quote in (readings.quotes.answer or {}).values())
-    todo = "Then look again" if is_told else SUBSCRIPTION
+    is_blocked = any("earlier order" in why for why in refused.values())
+    todo = "" if is_told else RESOLVE if is_blocked else SUBSCRIPTION
     if unfit or len(refused) == count:
         words = unfit or [f"none of {count} symbols {can}", *_grouped(refused)]
         yield bad("market data", "\n".join(map(one_line, words)), todo)
     elif refused:
         words = [f"{count - len(refused)} of {count} symbols {can}", *_grouped(refused)]
-        yield doubt("market data", "\n".join(words), f"The others are left alone. {todo}")
+        yield doubt("market data", "\n".join(words), f"Those are not traded. {todo}".rstrip())
     else:
         unknown = "how fresh it is shows while the market is open" if snapshot else "the guard could not be asked"
         yield good("market data", f"all {count} symbols of the rules {can}{'' if is_open else f'; {unknown}'}")
@@ -123,7 +125,8 @@ def of_the_clock(readings: Readings, snapshot: PortfolioSnapshot | None, *, is_o
     now, skew = readings.session.get().now, (readings.session.get().now - readings.met_at).total_seconds()
     back = [check.why for check in (checks_of(snapshot, ("clock",)) if snapshot else []) if not check.passed]
     if back:
-        return doubt("clock", back[0], "In a simulated market take a later --as-of, or `smart-agent sim reset`")
+        anew = "Take a later --as-of, or `smart-agent sim reset`"
+        return doubt("clock", back[0], anew if is_own else "Look at the broker's clock, and at this machine's")
     if not is_told:
         return note("clock", f"{_shown(now)} by this machine; the server does not tell its time")
     if is_own:
@@ -131,5 +134,5 @@ def of_the_clock(readings: Readings, snapshot: PortfolioSnapshot | None, *, is_o
     if abs(skew) <= MOST_SKEW + readings.slack.total_seconds():
         return good("clock", f"within {max(abs(skew), 1):.0f} s of the broker's")
     behind = "behind" if skew > 0 else "ahead of"
-    todo = "Set this machine's clock. A simulated market keeps its own time, and is no cause for it"
+    todo = "Set this machine's clock, if it is the one that is wrong; a simulated market keeps a time of its own"
     return doubt("clock", f"{_span(abs(skew))} {behind} the broker's, which shows {_shown(now)}", todo)

@@ -79,7 +79,7 @@ def _refused(case: Case, terms: OrderTerms, why: str) -> Finding:
     found = f"{what}: the broker would refuse it: {why}"
     if terms.value > case.snapshot.summary.available_funds:
         return doubt("what-if", found, "There is no money to buy it with; purchases wait for a sale or a deposit")
-    return bad("what-if", found, "No order passes the guard like that; look what the account may trade")
+    return bad("what-if", found, "No order passes the guard like that")
 
 
 def _unanswered(case: Case, error: BrokerError) -> Finding:

@@ -75,6 +75,7 @@ class _Sending:
     async def all(self) -> None:
         try:
             while self.queue and not self.context.stopping():
+                self._prove_no_halt()
                 last = await self._one(self.queue.pop(0))
                 if last.status.is_unresolved:
                     self._give_up_rest(f"nobody can tell what became of the order on {last.symbol}")
@@ -84,6 +85,14 @@ class _Sending:
             self.failure = describe("order", error)
             with suppress(JournalError):
                 self._give_up_rest("the run broke off before it")
+
+    def _prove_no_halt(self) -> None:
+        """End the batch in words once something was sent; before that, the journal refuses the first order itself."""
+        halt = self.context.journal.halts.current() if self.records else None
+        if halt:
+            ended = ", ".join(f"{one.side} {one.quantity} {one.symbol} is {one.status}" for one in self.records)
+            self._give_up_rest("trading was halted")
+            raise Halted(f"Trading was halted: {halt.why}. {ended}; nothing more was sent.")
 
     async def _one(self, approved: ApprovedOrder) -> OrderRecord:
         """Send one order, and once more what is left of it; the last of its records."""

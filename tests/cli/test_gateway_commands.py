@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,11 @@ from brokers.tws import Address, open_tws
 from cli.exit_codes import ExitCode
 from cli.main import app
 from config.home import Home
+from graph.journal.history import Observation
+from portfolio.performance import Observed
 from tests.cli.test_command import SMART_AGENT
 from tests.graph.conftest import TRADING_DAY
+from tests.permits import journal_in
 from tests.simulators.gateway import Gateway, gateway
 from tests.simulators.ib_async_client import until
 
@@ -64,10 +68,13 @@ async def test_an_emergency_stop_ends_a_run_that_has_the_only_connection(home: H
         code, out, err = stopped
         assert code == 0, (out, err)
         assert "A run is at work" in out
-        assert "No order of ours is open." in out
+        assert f"No order of ours is open at TWS or IB Gateway at 127.0.0.1:{running.port}." in " ".join(out.split())
         code, out, err = run_ended
         assert code == ExitCode.HALTED, (out, err)
-        first, *rest = json.loads(out)["orders"]
+        record = json.loads(out)
+        assert "Trading was halted: emergency stop. SELL" in record["message"]
+        assert "is CANCELLED; nothing more was sent" in record["message"]
+        first, *rest = record["orders"]
         assert (first["status"], first["message"]) == ("CANCELLED", "trading was halted; what was left is cancelled")
         assert all("not sent" in order["message"] for order in rest)
         assert [(order.status, order.filled) for order in running.orders()] == [("Cancelled", Decimal(0))]
@@ -155,3 +162,15 @@ async def test_a_read_only_api_is_no_place_to_trade_for_doctor_and_for_a_run(hom
             code, out, err = await done(home, running, command)
             assert (code, "Read-Only API" in out + err) == (ExitCode.DATA_UNFIT, True), (command, out, err)
         assert running.orders() == []
+
+
+def test_an_emergency_stop_at_another_broker_than_the_last_run_was_at_does_not_reassure(home: Home) -> None:
+    seen = Observed(at=datetime(2026, 6, 15, tzinfo=UTC), cash=Decimal(1), shares={}, prices={})
+    with journal_in(home.root) as journal:
+        look = Observation(run_id="r", net_liquidation=Decimal(1), seen=seen, costs={})
+        journal.history.keep("DU9999999", look)
+    arguments = ["emergency-stop", "--home", str(home.root), "--as-of", "2026-06-15"]
+    ended = CliRunner().invoke(app, arguments, env={"MCP_URL": ""})
+    assert ended.exit_code == ExitCode.ORDER_UNKNOWN
+    assert "The last run was at account DU9999999" in ended.output
+    assert "No order of ours is open" not in ended.output

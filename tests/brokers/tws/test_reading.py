@@ -19,7 +19,7 @@ from brokers.tws.books import Books
 from brokers.tws.history import Pace
 from brokers.tws.hours import session_at
 from brokers.tws.numbers import number, price
-from brokers.tws.words import led, sentence
+from brokers.tws.words import SUBSCRIBE, led, sentence
 from portfolio.models import OrderStatus, Side
 
 SPY = Contract(conId=756733, symbol="SPY", secType="STK", currency="USD")
@@ -227,7 +227,7 @@ def test_what_tws_says_is_one_short_line_whatever_is_in_it() -> None:
 def test_no_market_data_is_told_in_the_same_words_for_each_symbol() -> None:
     """So that a screen can show them once, with what to do about it."""
     said = {sentence(354, f"Requested market data is not subscribed.{name} S/TOP/ALL") for name in ("SPY", "KO")}
-    assert said == {"there is no market data for it (354): subscribe to the market data of its exchange at IB"}
+    assert said == {f"IB sends no prices, live or delayed (354): {SUBSCRIBE}"}
 
 
 def test_a_read_only_api_is_told_apart_from_other_mistakes() -> None:
