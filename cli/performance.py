@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from graph.journal.history import Entry, Period
+    from portfolio.performance.execution import Execution
     from portfolio.performance.report import Report
 
 CHART_HEIGHT, MOST_WIDTH = 12, 100
@@ -61,17 +62,21 @@ def performance(
             exit_with(ExitCode.BAD_USAGE, f"{account}: no run has looked at that account; there is {listed}.")
         name = account or next(iter(known), "")
         period = journal.history.period(name, since.replace(tzinfo=UTC) if since else None)
+        decisions = journal.decisions.of_account(name, period.first.seen.at) if period else ()
     if period is None:
         exit_with(ExitCode.FAILED, f"No run in {place.root} has looked at an account yet; see `smart-agent run`.")
-    report = _report(period)
+    from portfolio.performance.execution import Execution  # noqa: PLC0415  (pydantic is not for the help page)
+
+    report, execution = _report(period), Execution.of(decisions)
     if as_json:
         payments = [_payment(entry) for entry in period.entries if _is_payment(entry)]
-        told = {"account": name, **report.model_dump(mode="json"), "payments": payments}
+        done = execution.model_dump(mode="json")
+        told = {"account": name, **report.model_dump(mode="json"), "execution": done, "payments": payments}
         sys.stdout.write(json.dumps(told, indent=2) + "\n")
     elif as_csv:
         sys.stdout.write(_csv(report))
     else:
-        _print(name, period, report)
+        _print(name, period, report, execution)
 
 
 class Kind(StrEnum):
@@ -101,7 +106,7 @@ def confirm_payment(
 
 
 def _report(period: Period) -> Report:
-    from portfolio.performance.report import report_of  # noqa: PLC0415  (pydantic is not for the help page)
+    from portfolio.performance.report import report_of  # noqa: PLC0415
 
     events = [entry.event for entry in period.entries]
     return report_of(period.books, period.first.seen.prices, events, period.valuations, period.last.seen.prices)
@@ -125,20 +130,20 @@ def _csv(report: Report) -> str:
     return text.getvalue()
 
 
-def _print(account: str, period: Period, report: Report) -> None:
+def _print(account: str, period: Period, report: Report, execution: Execution) -> None:
     from rich.console import Console  # noqa: PLC0415
 
     console = Console(highlight=False)
-    for part in _screen(account, period, report, min(console.width, MOST_WIDTH)):
+    for part in _screen(account, period, report, execution, min(console.width, MOST_WIDTH)):
         console.print(part)
 
 
-def _screen(account: str, period: Period, report: Report, width: int) -> Iterator[RenderableType]:
+def _screen(account: str, period: Period, report: Report, execution: Execution, width: int) -> Iterator[RenderableType]:
     from rich.text import Text  # noqa: PLC0415
 
     days = f"{report.since:%Y-%m-%d} to {report.until:%Y-%m-%d}, {len(period.valuations)} looks"
     yield Text.assemble(("Performance", "bold"), f"  {account}  ", (days, "dim"))
-    yield _figures(report)
+    yield _figures(report, execution)
     if len(report.points) > 1:
         yield Text()
         yield Text.from_ansi(_chart(report, width))
@@ -152,7 +157,7 @@ def _screen(account: str, period: Period, report: Report, width: int) -> Iterato
             yield Text("Say what one was with `smart-agent confirm-payment NO --as KIND`.", style="dim")
 
 
-def _figures(report: Report) -> RenderableType:
+def _figures(report: Report, execution: Execution) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table.grid(padding=(0, 2))
@@ -168,6 +173,11 @@ def _figures(report: Report) -> RenderableType:
     table.add_row("Paid in", _signed(report.paid_in), "deposits less withdrawals")
     table.add_row("Return", "-" if returned is None else f"{returned:+.2f} %", "time-weighted")
     table.add_row("Deepest fall", f"{-report.deepest_fall:.2f} %", "from a height to a later low")
+    done = f"{execution.executed} of {execution.decided} done"
+    aside = f"{execution.unfilled} not filled, {execution.rejected} refused"
+    table.add_row("Decisions", done, aside)
+    bps = "-" if execution.slippage_bps is None else f"{execution.slippage_bps:+.1f} basis points"
+    table.add_row("Slippage", _signed(execution.slippage), f"{bps} against the mid when decided")
     return table
 
 

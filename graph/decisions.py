@@ -77,8 +77,14 @@ def _decision(state: State, source: str, trade: ProposedTrade, fate: Fate) -> De
         quantity=quantity,
         price=price,
         cost=cost,
+        arrival=_mid(snapshot, trade.symbol),
         fate=fate,
     )
+
+
+def _mid(snapshot: PortfolioSnapshot, symbol: str) -> Decimal | None:
+    quote = snapshot.quotes.get(symbol)
+    return (quote.bid + quote.ask) / 2 if quote and quote.bid and quote.ask else None
 
 
 def _price(snapshot: PortfolioSnapshot, symbol: str) -> Decimal | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from sqlalchemy import select
@@ -42,6 +42,13 @@ class Decisions:
                 for horizon, day in days.items():
                     score = {"decision": number, "horizon": horizon, "due": day}
                     connection.execute(SCORES.insert().values(score))
+
+    def of_account(self, account_id: str, since: datetime) -> tuple[Decision, ...]:
+        """Every decision from then on, oldest first."""
+        query = select(DECISIONS.c.decision).where(DECISIONS.c.account_id == account_id).order_by(DECISIONS.c.number)
+        with self._database.change() as connection:
+            kept = [Decision.model_validate_json(text) for text in connection.scalars(query)]
+        return tuple(decision for decision in kept if decision.decided_at >= since)
 
     def are_kept(self, run_id: str) -> bool:
         query = select(DECISIONS.c.number).where(DECISIONS.c.run_id == run_id).limit(1)

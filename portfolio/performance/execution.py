@@ -1,60 +1,49 @@
-"""What fills cost against the price of the moment the order was decided on."""
+"""How decisions were carried out, and what fills cost against the price of the moment they were decided on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 
-from portfolio.models import Amount, Fact, OrderStatus, Side
+from portfolio.models import Fact
 from portfolio.percent import in_percent
+from portfolio.performance.books import ZERO
+from portfolio.performance.scoring import Decision, Fate
 
-ZERO = Decimal(0)
 BASIS_POINTS = 100
 """In one percent."""
 
 
 class Execution(Fact):
-    """How an order of ours ended. `arrival` is the mid of bid and ask when it was decided on, in USD a share."""
+    """Of many decisions: how many were made, done, not filled and refused, and the slippage of those done.
 
-    symbol: str
-    side: Side
-    status: OrderStatus
-    quantity: Amount
-    filled: Amount
-    price: Amount | None
-    arrival: Amount | None
+    `slippage` in USD is what they cost above the mid of bid and ask when they were decided on (Perold 1988:
+    implementation shortfall), below 0 what they gained; `slippage_bps` in basis points of what was traded at that mid.
+    """
 
-    @property
-    def slippage(self) -> Decimal | None:
-        """What the fill cost above the arrival mid, in USD (Perold 1988: implementation shortfall); below 0: gained."""
-        if not self.filled or self.price is None or not self.arrival:
-            return None
-        return self.side.sign * self.filled * (self.price - self.arrival)
-
-
-class Executions(Fact):
-    """Of many orders: how they ended, and their slippage together in USD and in basis points of what was traded."""
-
-    orders: int
-    filled: int
+    decided: int
+    executed: int
+    unfilled: int
     rejected: int
-    cancelled: int
     slippage: Decimal
     slippage_bps: float | None
 
     @classmethod
-    def of(cls, orders: Sequence[Execution]) -> Executions:
-        def count(status: OrderStatus) -> int:
-            return sum(order.status is status for order in orders)
+    def of(cls, decisions: Iterable[Decision]) -> Execution:
+        """One trade that rules and model both proposed was done once; what was only looked at was not decided."""
+        made = {(one.run_id, one.symbol, one.side): one for one in decisions if one.fate is not Fate.SHADOW}
 
-        measured = [(cost, order) for order in orders if (cost := order.slippage) is not None]
-        slippage = sum((cost for cost, _ in measured), ZERO)
-        traded = sum((order.filled * order.arrival for _, order in measured if order.arrival), ZERO)
+        def count(fate: Fate) -> int:
+            return sum(one.fate is fate for one in made.values())
+
+        done = [one for one in made.values() if one.slippage is not None]
+        slippage = sum((one.slippage or ZERO for one in done), ZERO)
+        traded = sum((one.quantity * (one.arrival or ZERO) for one in done), ZERO)
         return cls(
-            orders=len(orders),
-            filled=count(OrderStatus.FILLED),
-            rejected=count(OrderStatus.REJECTED),
-            cancelled=count(OrderStatus.CANCELLED),
+            decided=len(made),
+            executed=count(Fate.EXECUTED),
+            unfilled=count(Fate.UNFILLED),
+            rejected=count(Fate.REJECTED),
             slippage=slippage,
             slippage_bps=float(BASIS_POINTS * in_percent(slippage, traded)) if traded else None,
         )

@@ -32,7 +32,7 @@ class Decision(Fact):
     """A trade that was proposed by `source` ("rules", or a model).
 
     `price` is what a share is taken to have cost: the fill, or the last price where there was none; `cost` is the
-    commission paid, or that would have been, all in USD.
+    commission paid, or that would have been. `arrival` is the mid of bid and ask when it was decided. All in USD.
     """
 
     run_id: str
@@ -45,11 +45,19 @@ class Decision(Fact):
     quantity: Amount
     price: Amount
     cost: Amount
+    arrival: Amount | None
     fate: Fate
 
     @property
     def value(self) -> Decimal:
         return self.quantity * self.price
+
+    @property
+    def slippage(self) -> Decimal | None:
+        """What the fill cost above the arrival mid, in USD; None where nothing filled, or no mid is known."""
+        if self.fate is not Fate.EXECUTED or not self.arrival:
+            return None
+        return self.side.sign * self.quantity * (self.price - self.arrival)
 
     def effect(self, later: Decimal, ratio: Decimal = Decimal(1)) -> Decimal:
         """USD gained by the trade against not doing it, net of cost, with a share at `later` USD.

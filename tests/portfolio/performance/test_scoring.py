@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portfolio.models import OrderStatus, Side
-from portfolio.performance.execution import Execution, Executions
+from portfolio.models import Side
+from portfolio.performance.execution import Execution
 from portfolio.performance.scoring import Decision, Fate, Score, Standing, standings, t_value
 
 AT = datetime(2026, 6, 15, 20, tzinfo=UTC)
@@ -21,7 +21,8 @@ AT = datetime(2026, 6, 15, 20, tzinfo=UTC)
 def decision(side: Side = Side.BUY, price: str = "100", **changes: Any) -> Decision:
     facts = {
         "run_id": "r", "account_id": "DU1", "source": "rules", "decided_at": AT, "symbol": "SPY", "conid": 1,
-        "side": side, "quantity": Decimal(10), "price": Decimal(price), "cost": Decimal(1), "fate": Fate.EXECUTED,
+        "side": side, "quantity": Decimal(10), "price": Decimal(price), "cost": Decimal(1), "arrival": None,
+        "fate": Fate.EXECUTED,
     }  # fmt: skip
     return Decision.model_validate(facts | changes)
 
@@ -72,21 +73,17 @@ def test_they_are_told_apart_by_source_fate_and_horizon() -> None:
     }
 
 
-def executed(side: Side, filled: int, price: str | None, status: OrderStatus = OrderStatus.FILLED) -> Execution:
-    return Execution(
-        symbol="SPY", side=side, status=status, quantity=Decimal(10), filled=Decimal(filled),
-        price=None if price is None else Decimal(price), arrival=Decimal(100),
-    )  # fmt: skip
-
-
 def test_slippage_is_what_a_fill_cost_above_the_arrival_mid() -> None:
-    assert executed(Side.BUY, 10, "100.05").slippage == Decimal("0.5")
-    assert executed(Side.SELL, 10, "100.05").slippage == Decimal("-0.5")
-    assert executed(Side.BUY, 0, None, OrderStatus.REJECTED).slippage is None
-    refused = executed(Side.BUY, 0, None, OrderStatus.REJECTED)
-    cancelled = executed(Side.BUY, 0, None, OrderStatus.CANCELLED)
-    filled = executed(Side.BUY, 10, "100.05"), executed(Side.SELL, 5, "99.90")
-    together = Executions.of([*filled, refused, cancelled])
-    assert (together.orders, together.filled, together.rejected, together.cancelled) == (4, 2, 1, 1)
+    """10 bought at 100.05 and 5 sold at 99.90 of a mid of 100 cost 0.50 each: 1 USD of 1,500, which is 6.7 bps."""
+    bought = decision(price="100.05", arrival=Decimal(100))
+    sold = decision(Side.SELL, "99.90", arrival=Decimal(100), quantity=Decimal(5), symbol="KO")
+    refused = decision(fate=Fate.REJECTED, arrival=Decimal(100), symbol="BND")
+    assert (bought.slippage, sold.slippage, refused.slippage) == (Decimal("0.5"), Decimal("0.5"), None)
+    assert decision().slippage is None
+    looked_at = decision(fate=Fate.SHADOW, symbol="QQQ")
+    same = bought.model_copy(update={"source": "gpt"})
+    together = Execution.of([bought, same, sold, refused, looked_at])
+    assert (together.decided, together.executed, together.unfilled, together.rejected) == (3, 2, 0, 1)
     assert together.slippage == 1
     assert together.slippage_bps == pytest.approx(100 * 100 * 1 / 1500)
+    assert Execution.of([]).slippage_bps is None
