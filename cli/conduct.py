@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 
 from brokers.errors import BrokerError, Retryable
@@ -17,7 +17,7 @@ from cli.wiring import Start, open_run
 from config.home import Home
 from config.settings import Settings
 from graph.events import ApprovalWanted, Event, StepFinished
-from graph.journal import Halted, JournalError, JournalUnusable
+from graph.journal import Halted, Journal, JournalError, JournalUnusable
 from graph.record import Approval, RunRecord
 from graph.runner import NotWaiting, Run
 
@@ -47,13 +47,25 @@ async def conduct(
         return ExitCode.UNREACHABLE if isinstance(error, Retryable) else ExitCode.FAILED
     except Exception as error:  # the last line of defence: a person gets a sentence, the log gets the rest
         log.exception("the run broke off")
-        trace.refuse(f"The run broke off: {type(error).__name__}: {error}. The log has the details: {log_file}.")
-        return ExitCode.FAILED
+        sent = _left_open(home)
+        trace.refuse(f"The run broke off: {type(error).__name__}: {error}. {sent}The log has the details: {log_file}.")
+        return ExitCode.ORDER_UNKNOWN if sent else ExitCode.FAILED
     try:
         trace.finish(record, home.root)
     except OSError as error:  # nobody reads on; what was done is done, and in the journal
         log.warning("the record could not be printed: %s", error)
     return exit_code(record.outcome)
+
+
+def _left_open(home: Home) -> str:
+    """A sentence about orders that may be out there; none where the journal knows of none, or cannot be asked."""
+    try:
+        with closing(Journal(home.database)) as journal:
+            orders = journal.orders.unsettled()
+    except JournalError:
+        return "Whether an order is out there cannot be told, so look in the broker's own screens. "
+    named = ", ".join(f"{order.side} {order.quantity} {order.symbol}" for order in orders)
+    return f"{named} may be out there; the next run looks for it first. " if named else ""
 
 
 async def _lead(run: Run, trace: Trace, stop: asyncio.Event, answer: Approval | None) -> RunRecord:

@@ -68,6 +68,7 @@ def _halted(place: Home, why: str) -> bool:
     try:
         with closing(Journal(place.database, patience=PATIENCE)) as journal:
             journal.halts.halt(why, now())
+            sent = journal.orders.unsettled()
     except JournalUnusable as error:
         try:
             raise_flag(place.database, why, now())
@@ -77,8 +78,12 @@ def _halted(place: Home, why: str) -> bool:
                 "Stop what runs with Ctrl-C, see that nothing starts a run, make room there, and try again."
             )
             return False
+        sent = ()
         complain(f"{error} A file in {place.root} halts trading in its place.")
     _say(f"Trading is halted in {place.root}: {why}. No order is sent until `smart-agent resume`.", "yellow")
+    for order in sent:
+        name = f"{order.side} {order.quantity} {order.symbol}"
+        _say(f"{name} was on its way before; a run that is at work cancels what is left of it.", "yellow")
     return True
 
 

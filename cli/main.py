@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 
@@ -52,6 +53,7 @@ app.add_typer(config_commands.app, name="config")
 
 def main() -> None:
     os.umask(0o077)  # what somebody owns is nobody else's business
+    logging.raiseExceptions = False  # a log on a full disk has no more to say on the screen
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without "·" must not end a run

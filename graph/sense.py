@@ -44,6 +44,8 @@ MOST_GAP = Decimal(2)
 # A position is marked now and then, a quote is of this moment; a tenth apart they speak of different things.
 MOST_MARK_GAP = Decimal(10)
 MOST_REASONS = 2
+MOST_TRIED = 3
+"""Symbols asked for the hours of all: one may be unknown to the broker, and three have another trouble in common."""
 CLOCK_SLACK = timedelta(seconds=1)
 
 
@@ -209,10 +211,11 @@ def _held(positions: Iterable[Position]) -> list[str]:
 
 async def trading_hours(symbols: Sequence[str], reader: AccountReader) -> Session:
     """Regular hours; a symbol the broker does not know costs that symbol, and not the hours of all."""
-    for symbol in symbols[:-1]:
+    *first, last = symbols[:MOST_TRIED]
+    for symbol in first:
         with suppress(Terminal):
             return await reader.session(symbol)
-    return await reader.session(symbols[-1])
+    return await reader.session(last)
 
 
 async def quotes_of(contracts: dict[str, Contract], reader: AccountReader) -> dict[str, Quote]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from decimal import Decimal
+from math import isfinite
 
 from ib_async import IB, AccountValue, PnL, PortfolioItem
 from ib_async import Position as TwsPosition
+from pydantic import ValidationError
 
 from brokers.errors import Retryable, Terminal
 from brokers.tws.line import Line
@@ -101,7 +103,16 @@ class TwsAccount:
         told = await self._line.ask_alone("the positions", lambda ib: ib.reqPositionsAsync())
         held = [row for row in told if row.account == account_id and row.position]
         marks = await self._marks(account_id, {row.contract.conId for row in held})
-        return [_position(row, marks.get(row.contract.conId)) for row in held]
+        try:
+            return [_position(row, marks.get(row.contract.conId)) for row in held]
+        except ValidationError:
+            odd = [
+                f"{row.position} {row.contract.symbol} at {row.avgCost}"
+                for row in held
+                if not isfinite(row.position * row.avgCost)
+            ]
+            words = f"TWS tells of positions that cannot be ({', '.join(odd) or 'an unreadable one'})"
+            raise Terminal(f"{words}; nothing was traded. Look at them in TWS, and run again.") from None
 
     async def _marks(self, account_id: str, conids: set[int]) -> dict[int, PortfolioItem]:
         """What TWS values the holdings at; it tells a little later than of the holdings themselves."""

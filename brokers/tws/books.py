@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from ib_async import Fill, Order, Trade
+from pydantic import ValidationError
 
 from brokers.errors import Terminal
 from brokers.tws.numbers import number, price
@@ -66,17 +67,20 @@ class Books:
     def executions(self, account_id: str) -> list[Execution]:
         """Every fill that TWS still shows, oldest first."""
         mine = (fill for fill in _latest(self.fills) if fill.execution.acctNumber == account_id)
-        return sorted(map(_execution, mine), key=lambda row: row.executed_at)
+        return sorted(map(_readable_execution, mine), key=lambda row: row.executed_at)
 
     def _order(self, trade: Trade) -> BrokerOrder:
-        order, fills = trade.order, self._fills_of(trade.order.permId)
+        order, (fills, unread) = trade.order, self._fills_of(trade.order)
         quantity = number(order.totalQuantity) or ZERO
         executed = sum((fill.quantity for fill in fills), ZERO)
         is_over = any(trade is one for one in self.ended)
         filled, status = _progress(trade, quantity, executed, is_over=is_over)
+        message = f"TWS calls it {trade.orderStatus.status}" if status is OrderStatus.UNKNOWN else None
+        if unread and not status.is_working:
+            status, message = OrderStatus.UNKNOWN, f"{unread} of its executions cannot be read"
         paid = sum((fill.quantity * fill.price for fill in fills), ZERO)
         costs = [fill.commission for fill in fills if fill.commission is not None]
-        is_whole = executed == filled
+        is_whole = executed == filled and not unread
         return BrokerOrder.model_validate(
             {
                 "order_id": _id_of(order),
@@ -92,12 +96,21 @@ class Books:
                 "filled_quantity": filled,
                 "average_price": paid / executed if executed and is_whole else price(trade.orderStatus.avgFillPrice),
                 "commission": sum(costs, ZERO) if is_whole and len(costs) == len(fills) else None,
-                "message": None if status is not OrderStatus.UNKNOWN else f"TWS calls it {trade.orderStatus.status}",
+                "message": message,
             }
         )
 
-    def _fills_of(self, perm_id: int) -> list[Execution]:
-        return [_execution(fill) for fill in _latest(self.fills) if perm_id and fill.execution.permId == perm_id]
+    def _fills_of(self, order: Order) -> tuple[list[Execution], int]:
+        """The executions of the order in its own account, and how many more there are that cannot be read."""
+        wanted = (order.permId, order.account)
+        told = [one for one in _latest(self.fills) if (one.execution.permId, one.execution.acctNumber) == wanted]
+        rows, unread = list[Execution](), 0
+        for fill in told if order.permId else ():
+            try:
+                rows.append(_execution(fill))
+            except (ValidationError, ValueError, OverflowError):
+                unread += 1
+        return rows, unread
 
 
 def _id_of(order: Order) -> str:
@@ -165,6 +178,17 @@ def _execution(fill: Fill) -> Execution:
         "executed_at": told.time.astimezone(UTC),
     }
     return Execution.model_validate(facts)
+
+
+def _readable_execution(fill: Fill) -> Execution:
+    try:
+        return _execution(fill)
+    except (ValidationError, ValueError, OverflowError):
+        told = fill.execution
+        raise Terminal(
+            f"TWS tells of an execution of {fill.contract.symbol} that cannot be read ({told.execId}: {told.shares} "
+            f"shares at {told.price}); nothing rests on it. Look at the trades in TWS."
+        ) from None
 
 
 def unreported(fills: Iterable[Fill]) -> bool:

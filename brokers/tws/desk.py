@@ -8,6 +8,7 @@ what became of it: the open orders, then those that ended today, then the execut
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -58,6 +59,7 @@ class TwsDesk:
         self._contracts = contracts
         self._sending = asyncio.Lock()
         self._refused: dict[str, BrokerOrder] = {}
+        self._attempted: set[str] = set()
 
     async def what_if(self, order: OrderRequest) -> WhatIf:
         """TWS's own preview of the order, which is not placed.
@@ -91,13 +93,26 @@ class TwsDesk:
         )
 
     async def place(self, order: OrderRequest) -> BrokerOrder:
-        """Place the order once; see `Broker.place`."""
+        """Place the order once; see `Broker.place`.
+
+        Where looking for it failed or took long nothing is sent: whoever wanted it may have halted trading since.
+        """
+        asked_at = time.monotonic()
         listed = await self._fit(order)
         name = order.client_order_id or uuid4().hex
         async with self._sending:
-            known = await self.order_status(order.account_id, name)
+            try:
+                known = await self.order_status(order.account_id, name)
+            except Retryable as error:
+                if name in self._attempted:
+                    raise
+                return _not_sent(order, listed, name, f"not sent, since it could not be looked for before ({error})")
             if known:
                 return _same(known, order)
+            waited = time.monotonic() - asked_at
+            if waited > self._line.patience.order and name not in self._attempted:
+                return _not_sent(order, listed, name, f"not sent, since TWS took {waited:.0f} s to look for it before")
+            self._attempted.add(name)
             return await self._send(order, listed, name)
 
     async def _send(self, order: OrderRequest, listed: Listed, name: str) -> BrokerOrder:
@@ -130,18 +145,7 @@ class TwsDesk:
         if found and found.filled_quantity == 0 and refusal and found.status in DEAD:
             found = found.model_copy(update={"status": OrderStatus.REJECTED})
         if found is None and refusal:
-            found = BrokerOrder(
-                order_id="",
-                client_order_id=name,
-                account_id=order.account_id,
-                conid=order.conid,
-                symbol=listed.facts.symbol,
-                side=order.side,
-                quantity=order.quantity,
-                order_type=order.order_type,
-                limit_price=order.limit_price,
-                status=OrderStatus.REJECTED,
-            )
+            found = _not_sent(order, listed, name, None)
         if found is None:
             said = f" (it said {heard.remark})" if heard.remark else ""
             raise OutcomeUnknown(
@@ -253,6 +257,23 @@ class TwsDesk:
                 f"{symbol}: {order.order_type} at {limit} is no order; give LMT and a price above 0.", code=BAD_ORDER
             )
         return listed
+
+
+def _not_sent(order: OrderRequest, listed: Listed, name: str, why: str | None) -> BrokerOrder:
+    """The order as one that TWS does not have and will not get."""
+    return BrokerOrder(
+        order_id="",
+        client_order_id=name,
+        account_id=order.account_id,
+        conid=order.conid,
+        symbol=listed.facts.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        order_type=order.order_type,
+        limit_price=order.limit_price,
+        status=OrderStatus.REJECTED,
+        message=why,
+    )
 
 
 def _as_tws(order: OrderRequest, name: str) -> Order:

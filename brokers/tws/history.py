@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from brokers.errors import Retryable, Terminal
 from brokers.tws.contracts import ContractBook, Listed
 from brokers.tws.line import Line
-from brokers.tws.numbers import number
+from brokers.tws.numbers import number, price
 from brokers.tws.words import NO_HISTORY
 from portfolio.models import Bar, Fact, Utc
 
@@ -94,7 +94,8 @@ class PriceHistory:
             if known is None or not now - FRESH <= known.fetched_at <= now:
                 span = f"{asked[1]} {asked[2].upper()}"
                 known = Fetched(fetched_at=now, bars=await self._fetch(listed, SIZES[bar], span))
-                _keep(file, known)
+                if known.bars:
+                    _keep(file, known)
         return [*known.bars]
 
     async def _fetch(self, listed: Listed, size: str, span: str) -> tuple[Bar, ...]:
@@ -126,7 +127,7 @@ def _bar(told: BarData) -> Bar:
     day = told.date
     # A day's bar comes with its date alone.
     start = day if isinstance(day, datetime) else datetime(day.year, day.month, day.day, tzinfo=UTC)
-    facts: dict[str, Any] = {name: number(getattr(told, name)) for name in ("open", "high", "low", "close")}
+    facts: dict[str, Any] = {name: price(getattr(told, name)) for name in ("open", "high", "low", "close")}
     return Bar.model_validate({**facts, "start": start, "volume": max(number(told.volume) or 0, 0)})
 
 

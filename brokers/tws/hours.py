@@ -23,8 +23,11 @@ def session_at(now: datetime, hours: str, zone: str, symbol: str) -> Session:
     """
     try:
         sessions = sorted(_sessions(hours, zone))
-    except (ValueError, KeyError, OSError):
-        raise Terminal(f"{symbol}: its trading hours cannot be read ({hours[:80]!r} in {zone!r}).") from None
+    except (ValueError, KeyError, OSError, OverflowError):
+        told = f"{hours[:80]!r} in {zone!r}"
+        raise Terminal(
+            f"{symbol}: its trading hours cannot be read ({told}); nothing was traded. Look at it in TWS."
+        ) from None
     for opens_at, closes_at in sessions:
         if now < closes_at:
             return Session(now=now, is_open=opens_at <= now, opens_at=opens_at, closes_at=closes_at)

@@ -31,6 +31,8 @@ Answer = TypeVar("Answer")
 
 CLOCK_LASTS = 60.0
 """Seconds in which our own clock is as good as that of TWS, once that was told."""
+UNTOLD_LASTS = 10.0
+"""Seconds in which nobody asks again for a time that was not told: one silence is enough for all who wait."""
 DELAYED_IF_NOT_LIVE = 3
 FIRST_BYTES = 64
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 4.0
@@ -56,7 +58,8 @@ class Address:
 class Patience:
     """Seconds that TWS is waited for: at the opening, for an answer, for a quote (a snapshot ends after 11), for bars.
 
-    After a connection that stood was lost, a new one is tried for that many seconds `again`.
+    After a connection that stood was lost, a new one is tried for that many seconds `again`. An `order` is sent within
+    that many of the request, or not at all.
     """
 
     opening: float = 6.0
@@ -64,6 +67,7 @@ class Patience:
     quote: float = 12.0
     bars: float = 45.0
     again: float = 20.0
+    order: float = 3.0
 
 
 class Line:
@@ -80,6 +84,9 @@ class Line:
         self._stood = False
         self._told: datetime | None = None
         self._told_at = 0.0
+        self._timing = asyncio.Lock()
+        self._untold: Retryable | None = None
+        self._untold_until = 0.0
 
     async def ready(self) -> IB:
         """The open connection.
@@ -134,11 +141,17 @@ class Line:
 
     async def now(self) -> datetime:
         """The time in UTC, by the clock of TWS, which does not answer who asks for it again too soon."""
-        elapsed = time.monotonic() - self._told_at
-        if self._told is None or elapsed > CLOCK_LASTS:
-            self._told = await self.ask_alone("the time", lambda ib: ib.reqCurrentTimeAsync())
-            self._told_at, elapsed = time.monotonic(), 0.0
-        return self._told + timedelta(seconds=elapsed)
+        async with self._timing:
+            if self._untold and time.monotonic() < self._untold_until:
+                raise self._untold
+            if self._told is None or time.monotonic() - self._told_at > CLOCK_LASTS:
+                try:
+                    self._told = await self.ask_alone("the time", lambda ib: ib.reqCurrentTimeAsync())
+                except Retryable as error:
+                    self._untold, self._untold_until = error, time.monotonic() + UNTOLD_LASTS
+                    raise
+                self._told_at, self._untold = time.monotonic(), None
+            return self._told + timedelta(seconds=time.monotonic() - self._told_at)
 
     def lost(self, what: str) -> Unreachable:
         """The error for a connection that broke over `what`."""

@@ -97,8 +97,10 @@ class BrokerServer(FastMCP[object]):
             match error.__cause__:
                 case BrokerError() as cause:
                     raise ToolError(words(cause)) from error
-                case ValidationError() as cause:
+                case ValidationError() as cause if cause.title.endswith(ARGUMENTS):
                     raise ToolError(f"{name}: {_bad_arguments(cause)}; nothing was done.") from error
+                case ValidationError() as cause:
+                    raise ToolError(f"{name}: the broker's answer cannot be used ({_bad_arguments(cause)}).") from error
                 case _:
                     raise
 
@@ -111,6 +113,10 @@ class BrokerServer(FastMCP[object]):
         if unknown:
             takes = ", ".join(known) or "none"
             raise ToolError(f"{name}: unknown parameter {', '.join(unknown)}; nothing was done. It takes {takes}.")
+
+
+ARGUMENTS = "Arguments"
+"""How the library's model of a tool's arguments is called."""
 
 
 def _offered(method: Any) -> OfferedTool:

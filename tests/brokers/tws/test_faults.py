@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -121,6 +121,40 @@ async def test_a_read_only_api_says_what_to_switch_off(desk: Desk) -> None:
     assert placed.status is OrderStatus.REJECTED
     assert "switch off 'Read-Only API'" in (placed.message or "")
     assert desk.booked("read only") == []
+
+
+OPEN_ORDERS, TIME = 16, 49
+
+
+async def test_an_order_that_could_not_be_looked_for_is_certainly_not_sent(desk: Desk) -> None:
+    """Its run goes on with that, where a mere doubt would block the symbol until the session is over."""
+    desk.gateway.faults.silent_requests = {OPEN_ORDERS}
+    placed = await desk.broker.place(desk.order("unlooked"))
+    assert (placed.status, placed.order_id) == (OrderStatus.REJECTED, "")
+    assert "not sent, since it could not be looked for before" in (placed.message or "")
+    assert desk.booked("unlooked") == []
+
+
+async def test_an_order_that_was_long_looked_for_is_not_sent_any_more(tmp_path: Path) -> None:
+    """Trading may have been halted meanwhile, by somebody that nobody here can ask."""
+    async with served(tmp_path, replace(HASTE, order=0.0)) as (running, broker):
+        (account,) = await broker.accounts()
+        contract = await broker.find_contract("SPY")
+        (quote,) = await broker.quotes([contract.conid])
+        desk = Desk(running, broker, account.account_id, contract, quote)
+        placed = await broker.place(desk.order("late"))
+        assert placed.status is OrderStatus.REJECTED
+        assert "not sent, since TWS took" in (placed.message or "")
+        assert desk.booked("late") == []
+
+
+async def test_one_silence_of_the_clock_answers_everyone_who_waits_for_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as (running, broker):
+        await broker.find_contract("SPY")
+        running.faults.silent_requests = {TIME}
+        told = await asyncio.gather(*(broker.session("SPY") for _ in range(20)), return_exceptions=True)
+        assert {type(one) for one in told} == {Retryable}
+        assert [request.id for request in running.requests].count(TIME) == 1
 
 
 async def test_silence_over_an_order_is_not_taken_for_a_failure(desk: Desk) -> None:

@@ -206,6 +206,26 @@ def test_an_order_of_no_known_side_is_named_and_costs_none_of_ours() -> None:
     assert [order.order_id for order in books.sent_as("DU1", "mine")] == ["7"]
 
 
+def test_executions_of_another_account_are_not_ours_whatever_their_order() -> None:
+    """The shape of an advisor's allocation: one lasting id over several accounts."""
+    theirs = a_fill(3, name="0000e0d5.2.01.01")
+    theirs = theirs._replace(execution=replace(theirs.execution, acctNumber="DU2"))
+    books = Books((), (a_trade("Cancelled"),), (a_fill(1), theirs))
+    (order,) = books.sent_as("DU1", "mine")
+    assert (order.status, order.filled_quantity) == (OrderStatus.CANCELLED, Decimal(1))
+
+
+def test_an_execution_that_cannot_be_read_costs_itself_and_no_order_that_works() -> None:
+    """Its order can still be found and cancelled; one that is over with it is not known to be what it seems."""
+    odd = a_fill(float("nan"))
+    working = Books((a_trade("Submitted"),), (), (odd,))
+    assert [order.status for order in working.working("DU1")] == [OrderStatus.SUBMITTED]
+    (over,) = Books((), (a_trade("Cancelled"),), (odd,)).sent_as("DU1", "mine")
+    assert (over.status, over.message) == (OrderStatus.UNKNOWN, "1 of its executions cannot be read")
+    with pytest.raises(Terminal, match=r"an execution of SPY that cannot be read"):
+        working.executions("DU1")
+
+
 def test_orders_of_another_account_or_id_are_not_ours() -> None:
     other = a_trade("Submitted", perm_id=8, ref="theirs")
     elsewhere = a_trade("Submitted", perm_id=9)
