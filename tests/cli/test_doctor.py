@@ -115,10 +115,10 @@ def doctor(home: Home, *arguments: str) -> tuple[int, str]:
     return done.exit_code, " ".join(done.output.split())
 
 
-async def test_the_json_of_the_command_is_data_and_nothing_else(home: Home) -> None:
-    code, out, err = await smart_agent(home, "doctor", "--json", "--as-of", "2026-06-15")
-    told = json.loads(out)
-    assert (code, err, told["could_trade"], told["exit_code"]) == (0, "", True, 0)
+def test_the_json_of_the_command_is_data_and_nothing_else(home: Home) -> None:
+    done = CliRunner().invoke(app, ["doctor", "--json", "--as-of", "2026-06-15", "--home", str(home.root)])
+    told = json.loads(done.stdout)
+    assert (done.exit_code, done.stderr, told["could_trade"], told["exit_code"]) == (0, "", True, 0)
     assert {row.keys() == {"check", "mark", "found", "todo"} for row in told["rows"]} == {True}
 
 

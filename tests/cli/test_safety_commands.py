@@ -40,6 +40,7 @@ def waiting(home: Home) -> dict[str, Any]:
     return dict(question)
 
 
+@pytest.mark.slow
 def test_a_halted_agent_sends_nothing_until_a_person_lifts_the_halt(home: Home) -> None:
     halted = smart_agent("halt", "--home", home.root, "--why", "on holiday")
     assert (halted.returncode, "No order is sent" in halted.stdout) == (0, True)
@@ -104,6 +105,7 @@ def test_a_halt_of_a_home_that_cannot_be_says_that_nothing_is_halted() -> None:
     assert "NOT halted" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_waits_is_listed_approved_in_another_process_and_explained(home: Home) -> None:
     question = waiting(home)
     shown = smart_agent("pending", "--home", home.root)

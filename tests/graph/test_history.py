@@ -16,6 +16,7 @@ from portfolio.performance.report import Report, report_of
 from tests.graph.conftest import RunOnce
 from tests.permits import journal_in
 
+MIDNIGHT = datetime(2026, 6, 16, tzinfo=UTC)
 DAYS = [date(2026, 6, day) for day in (15, 16, 17)]
 
 
@@ -46,7 +47,10 @@ def report(period: Period) -> Report:
     return report_of(period.books, period.first.seen.prices, events, period.valuations, period.last.seen.prices)
 
 
-@pytest.mark.parametrize("since", [None, datetime(2026, 6, 16, tzinfo=UTC), datetime(2026, 6, 16, 23, tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "since",
+    [datetime(2026, 6, 16, 23, tzinfo=UTC), *(pytest.param(one, marks=pytest.mark.slow) for one in (None, MIDNIGHT))],
+)
 async def test_the_gains_of_the_symbols_sum_to_the_gain_of_the_account(
     run_once: RunOnce, home: Home, since: datetime | None
 ) -> None:
