@@ -310,8 +310,10 @@ def _everything_quoted(
     if session.is_open and not any(
         quote.as_of and quote.as_of + quote.age_by_nature >= oldest for quote in quotes.values()
     ):
-        count = len(symbols) - len(contracts)
-        unknown = f" ({count} have no contract of exactly that name)" if count else ""
+        count, silent = len(symbols) - len(contracts), 0 if notes else len(missing)
+        lacks = {"have no contract of exactly that name": count, "no quote": silent}
+        lacking = ", ".join(f"{number} {words}" for words, number in lacks.items() if number)
+        unknown = f" ({lacking})" if lacking else ""
         latest = f"a quote of the last {settings.max_quote_age_seconds} s"
         why = f"none of {len(symbols)} symbols has {latest}{unknown}{reasons}"
         return DataCheck(name="quotes", passed=False, required=True, why=why)
