@@ -88,6 +88,10 @@ ClientIdOption = Annotated[
 AccountOption = Annotated[
     str | None, typer.Option("--account", help="Which account, where a login has several.", show_default=False)
 ]
+KnownAccountOption = Annotated[
+    str | None,
+    typer.Option("--account", help="Which account (default: the one of the last run).", show_default=False),
+]
 StrategyOption = Annotated[
     str | None,
     typer.Option("--strategy", help="A shipped strategy: default, conservative, aggressive.", show_default=False),

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.amounts import money
 from cli.exit_codes import ExitCode
 from cli.journal import journal_of
-from cli.options import HomeOption, exit_with
+from cli.options import HomeOption, KnownAccountOption, exit_with
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -33,10 +34,6 @@ SinceOption = Annotated[
         "--since", formats=["%Y-%m-%d"], help="From the last look before that day (UTC) on.", show_default=False
     ),
 ]
-AccountOption = Annotated[
-    str | None,
-    typer.Option("--account", help="Which account (default: the one of the last run).", show_default=False),
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print the value of each day as CSV.")]
 
@@ -44,7 +41,7 @@ CsvOption = Annotated[bool, typer.Option("--csv", help="Print the value of each 
 def performance(
     home: HomeOption = None,
     since: SinceOption = None,
-    account: AccountOption = None,
+    account: KnownAccountOption = None,
     *,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
@@ -165,9 +162,9 @@ def _figures(report: Report, execution: Execution) -> RenderableType:
     table.add_column(justify="right")
     table.add_column(style="dim")
     returned = report.time_weighted_return
-    table.add_row("Value", _money(report.ended_with), f"it was {_money(report.began_with)}")
+    table.add_row("Value", money(report.ended_with), f"it was {money(report.began_with)}")
     table.add_row("Gain", _signed(report.gained), "deposits and withdrawals removed")
-    table.add_row("  realised", _signed(report.realised), f"after {_money(report.commissions)} of commissions")
+    table.add_row("  realised", _signed(report.realised), f"after {money(report.commissions)} of commissions")
     table.add_row("  unrealised", _signed(report.unrealised), "the change of it")
     table.add_row("  income", _signed(report.income), "dividends, interest and fees")
     table.add_row("Paid in", _signed(report.paid_in), "deposits less withdrawals")
@@ -229,10 +226,6 @@ def _payments(entries: list[Entry]) -> RenderableType:
         taken = f"{told['kind']}{'' if entry.confirmed else ' (not confirmed)'}"
         table.add_row(str(entry.number), f"{entry.event.at:%Y-%m-%d}", f"{told['amount']}", taken)
     return table
-
-
-def _money(amount: Decimal) -> str:
-    return f"${amount:,.2f}" if amount >= 0 else f"-${-amount:,.2f}"
 
 
 def _plain(amount: Decimal | None) -> str:

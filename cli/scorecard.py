@@ -10,23 +10,19 @@ import typer
 
 from cli.exit_codes import ExitCode
 from cli.journal import journal_of
-from cli.options import HomeOption, exit_with
+from cli.options import HomeOption, KnownAccountOption, exit_with
 
 if TYPE_CHECKING:
     from portfolio.performance.scoring import Fate, Standing
 
 Row = tuple[tuple[str, "Fate", int], "Standing"]
 
-AccountOption = Annotated[
-    str | None,
-    typer.Option("--account", help="Which account (default: the one of the last run).", show_default=False),
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
 SURE = 2.0
 """A t-value of so much or more is one time in twenty by chance, or less."""
 
 
-def scorecard(home: HomeOption = None, account: AccountOption = None, *, as_json: JsonOption = False) -> None:
+def scorecard(home: HomeOption = None, account: KnownAccountOption = None, *, as_json: JsonOption = False) -> None:
     """Show what decisions were worth 1, 5 and 20 trading days later, against not having done them, net of cost.
 
     Which of rules and model plans is set by think_mode in the configuration; this is what to set it by.

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from cli.amounts import money
 from config.rules import ticker
 from config.settings import Settings
 from graph.record import Thought
@@ -45,10 +46,6 @@ STATUS_STYLE = {
     OrderStatus.REJECTED: "red",
     OrderStatus.UNKNOWN: "bold red",
 }
-
-
-def money(amount: Decimal) -> str:
-    return f"${amount:,.2f}" if amount >= 0 else f"-${-amount:,.2f}"
 
 
 def sense_screen(state: State, settings: Settings) -> RenderableType:
