@@ -15,6 +15,7 @@ from cli import (
     doctor,
     explain,
     halt,
+    lessons,
     orders,
     performance,
     prompt,
@@ -44,6 +45,7 @@ app.command()(scorecard.scorecard)
 app.command()(halt.halt)
 app.command()(halt.resume)
 app.command("emergency-stop")(halt.emergency_stop)
+app.add_typer(lessons.app, name="lessons")
 app.add_typer(orders.app, name="orders")
 app.add_typer(prompt.app, name="prompt")
 app.command()(server.server)

@@ -18,6 +18,7 @@ from rich.text import Text
 from cli.amounts import money
 from config.rules import ticker
 from config.settings import Settings
+from graph.memory import in_words
 from graph.record import Thought
 from graph.state import State
 from portfolio.drift import BucketDrift, DriftTable, OddHolding, drift_table
@@ -57,6 +58,7 @@ def sense_screen(state: State, settings: Settings) -> RenderableType:
     drift = drift_table(snapshot, settings)
     parts.append(_drift_table(drift, settings.rebalance_threshold))
     parts.extend(_odd_holding(odd) for odd in drift.odd_holdings)
+    parts.extend(_point(f"{one.in_words}, as `smart-agent lessons` tells.") for one in state.get("tightenings", ()))
     parts.extend(
         _point(check.why, "!", "red") if check.required else _point(check.why)
         for check in snapshot.data_quality
@@ -192,7 +194,7 @@ def _thought(thought: Thought, snapshot: PortfolioSnapshot) -> Iterator[Renderab
 
 def _lessons(state: State) -> Iterator[RenderableType]:
     for lesson in state.get("lessons", ()):
-        yield Text.assemble(("Lesson ", "cyan"), (f"{lesson.learned_at:%Y-%m-%d}: ", "dim"), lesson.statement)
+        yield Text.assemble(("Lesson ", "cyan"), in_words(lesson))
 
 
 def _decisions(plan: TradePlan, snapshot: PortfolioSnapshot) -> Iterator[RenderableType]:

@@ -13,6 +13,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from graph import record
 from portfolio import models
+from portfolio.limits import tightening
 from portfolio.models import Fact
 
 
@@ -24,7 +25,7 @@ def _kinds(base: type[Fact]) -> Iterator[type]:
 
 def serializer() -> JsonPlusSerializer:
     """Reads back the house's facts and their enums; any other type in a checkpoint is refused."""
-    named = [*vars(models).values(), *vars(record).values()]
+    named = [*vars(models).values(), *vars(record).values(), *vars(tightening).values()]
     enums = {kind for kind in named if isinstance(kind, type) and issubclass(kind, Enum)}
     return JsonPlusSerializer(allowed_msgpack_modules=[*_kinds(Fact), *enums])
 

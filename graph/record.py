@@ -13,6 +13,7 @@ from typing import Any
 
 from config.rules import ticker
 from portfolio.drift import DriftTable
+from portfolio.limits.tightening import Tightening
 from portfolio.models import DataCheck, Fact, OrderRecord, OrderTerms, TradePlan, Utc, Verdict
 
 
@@ -71,13 +72,43 @@ def seen(orders: Iterable[OrderTerms], warnings: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-class Lesson(Fact):
-    """What one run wants the next to know: a statement and the figures it rests on."""
+class Scope(StrEnum):
+    """What a lesson is about: one symbol, one bucket, a limit, or how orders are carried out."""
+
+    SYMBOL = "symbol"
+    BUCKET = "bucket"
+    LIMIT = "limit"
+    EXECUTION = "execution"
+
+
+class Occasion(Fact):
+    """A run that bore a lesson out, and the figures by which it did."""
 
     run_id: str
-    learned_at: Utc
+    at: Utc
+    figures: dict[str, str]
+
+
+class Lesson(Fact):
+    """What runs have taught: a `statement` about `about`, a thing of the kind `scope`, and what it rests on.
+
+    `source` is "rules", or the model that said it. `times` counts the runs that bore it out, of which `occasions` are
+    the last. `weight` grows with each and is halved by each that contradicts it, the last of those `contradicted_by`; a
+    lesson without weight is forgotten. `tightening` is what it has done to a limit, None for a mere note.
+    """
+
+    id: str
+    source: str
+    scope: Scope
+    about: str
     statement: str
-    evidence: dict[str, str]
+    learned_at: Utc
+    seen_at: Utc
+    times: int
+    weight: int
+    occasions: tuple[Occasion, ...]
+    tightening: Tightening | None = None
+    contradicted_by: str | None = None
 
 
 class Reflection(Fact):
@@ -190,6 +221,7 @@ class RunRecord(Fact):
     message: str
     snapshot: SnapshotLine | None
     lessons: tuple[Lesson, ...]
+    tightenings: tuple[Tightening, ...] = ()
     plan: TradePlan | None
     verdicts: tuple[Verdict, ...]
     orders: tuple[OrderRecord, ...]

@@ -153,6 +153,7 @@ class Run:
             message=message,
             snapshot=_snapshot_line(snapshot, self.context) if snapshot else None,
             lessons=state.get("lessons", ()),
+            tightenings=state.get("tightenings", ()),
             plan=state.get("plan"),
             verdicts=state.get("verdicts", ()),
             orders=state.get("orders", ()),

@@ -67,7 +67,7 @@ async def sense(state: State, runtime: Runtime[Context]) -> State:
         listing.cancel()
         await asyncio.gather(listing, return_exceptions=True)
     day = context.trading_day(snapshot)
-    sensed: State = {"snapshot": snapshot, "unresolved": day.unresolved}
+    sensed: State = {"snapshot": snapshot, "unresolved": day.unresolved, "tightenings": day.tightenings}
     return sensed if day.halted is None else {**sensed, "halted": day.halted}
 
 

@@ -12,7 +12,7 @@ from config.settings import Settings
 from graph.journal import Journal, JournalError
 from graph.record import Approval, Failure, Lesson, Reflection, Thought
 from graph.think.mind import Mind
-from portfolio.limits import TradingDay
+from portfolio.limits import Tightening, TradingDay
 from portfolio.models import ApprovedOrder, OrderRecord, OrderTerms, PortfolioSnapshot, TradePlan, Verdict
 from tools.account import AccountReader
 from tools.desk import OrderDesk
@@ -29,6 +29,7 @@ class State(TypedDict, total=False):
     thought: Thought
     halted: str
     unresolved: tuple[OrderTerms, ...]
+    tightenings: tuple[Tightening, ...]
     verdicts: tuple[Verdict, ...]
     asked: tuple[OrderTerms, ...]
     warnings: tuple[str, ...]

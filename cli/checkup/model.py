@@ -13,7 +13,9 @@ import prompts
 from cli.checkup.finding import Finding, doubt, good, note
 from config.home import Home
 from config.settings import Settings
-from graph.memory import known_manner, open_memory
+from graph.memory import open_memory
+from graph.think.answer import PLAN
+from graph.think.manners import known_manner
 from graph.think.mind import AskOtherwise, Manner, Mind, NoAnswer, Question
 from tools.wire.foreign_text import one_line
 
@@ -52,7 +54,7 @@ async def _manner(mind: Mind, home: Home, now: datetime) -> Manner:
 async def _asked(mind: Mind, manner: Manner, settings: Settings) -> Finding:
     began, requests, form = time.perf_counter(), 0, manner
     while True:
-        question, read = Question((HumanMessage(prompts.load("doctor")),), (), form, MOST_TOKENS), 0
+        question, read = Question((HumanMessage(prompts.load("doctor")),), PLAN, (), form, MOST_TOKENS), 0
         requests += 1
         try:
             async for chunk in mind.answer(question):

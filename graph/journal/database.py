@@ -157,6 +157,17 @@ SCORES = Table(
     Column("effect", String),
     Index("ix_scores_open", "effect", "due"),
 )
+TIGHTENINGS = Table(
+    "tightenings",
+    TABLES,
+    Column("account_id", String, primary_key=True),
+    Column("lesson", String, primary_key=True),  # its id
+    Column("limit", String, primary_key=True),
+    Column("value", String, nullable=False),
+    Column("made_at", String, nullable=False),  # by the broker's clock, as the next two
+    Column("expires_at", String, nullable=False),
+    Column("lifted_at", String),  # by a person
+)
 
 
 class JournalError(Exception):

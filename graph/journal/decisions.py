@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from sqlalchemy import select
@@ -11,6 +11,8 @@ from sqlalchemy import select
 from graph.journal.database import DECISIONS, MARKS, SCORES, Database, put
 from portfolio.models import Fact
 from portfolio.performance.scoring import Decision, Score
+
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Due(Fact):
@@ -94,8 +96,8 @@ class Decisions:
             connection.execute(change.values(later=str(later), effect=str(effect)))
         return Score(decision=due.decision, horizon=due.horizon, later=later, effect=effect)
 
-    def scores(self, account_id: str) -> tuple[Score, ...]:
-        """Every score that is given, oldest decision first."""
+    def scores(self, account_id: str, since: datetime = EVER) -> tuple[Score, ...]:
+        """Every score that is given to decisions from then on, oldest decision first."""
         query = select(SCORES, DECISIONS.c.decision.label("text"))
         query = query.join(DECISIONS, DECISIONS.c.number == SCORES.c.decision)
         query = query.where(SCORES.c.effect.is_not(None), DECISIONS.c.account_id == account_id)
@@ -108,4 +110,5 @@ class Decisions:
                     effect=Decimal(row.effect),
                 )
                 for row in connection.execute(query.order_by(SCORES.c.decision, SCORES.c.horizon))
+                if Decision.model_validate_json(row.text).decided_at >= since
             )

@@ -98,6 +98,12 @@ class History:
         with self._database.change() as connection:
             return tuple(connection.scalars(query.order_by(func.max(OBSERVATIONS.c.number).desc())))
 
+    def last_look(self, account_id: str) -> datetime | None:
+        """When a run last looked at the account, by the broker's clock."""
+        with self._database.change() as connection:
+            last = _last(connection, account_id)
+        return datetime.fromisoformat(last["at"]) if last else None
+
     def period(self, account_id: str, since: datetime | None = None) -> Period | None:
         """What became of the account from the last look before `since` on, or from the first; None without a look."""
         of_account = OBSERVATIONS.c.account_id == account_id

@@ -12,6 +12,7 @@ from graph.journal.history import History
 from graph.journal.orders import Orders, filled_since, sent_on, trading_day
 from graph.journal.questions import Questions
 from graph.journal.runs import Runs, values_of_day
+from graph.journal.tightenings import Tightenings, in_force
 from portfolio.limits import PastTrade, TradingDay
 
 
@@ -30,6 +31,7 @@ class Journal:
         self.halts = Halts(self._database)
         self.history = History(self._database)
         self.decisions = Decisions(self._database)
+        self.tightenings = Tightenings(self._database)
 
     def trading_day(self, account_id: str, now: datetime, lookback: timedelta) -> TradingDay:
         """The account's day so far, with the trades of the last `lookback`; `now` by the broker's clock."""
@@ -47,6 +49,7 @@ class Journal:
                 ),
                 unresolved=tuple(order.approved.terms for order in lost if order.approved),
                 halted=None if halt is None else halt.why,
+                tightenings=in_force(connection, account_id, now),
             )
 
     def close(self) -> None:

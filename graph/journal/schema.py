@@ -13,7 +13,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, sel
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "a3"
+HEAD = "a5"
 """The last step."""
 STEPS = Path(__file__).with_name("migrations")
 MARK = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))

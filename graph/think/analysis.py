@@ -131,7 +131,7 @@ async def statistics(asked: OneSymbol, study: Study) -> tuple[Sheet, ...]:
 async def recall_lessons(asked: Search, study: Study) -> tuple[Sheet, ...]:
     account_id, now = study.snapshot.account.account_id, study.snapshot.as_of
     found = await search(study.store, account_id, now, asked.query) if study.store else ()
-    rows = tuple((f"{lesson.learned_at:%Y-%m-%d}", (lesson.statement,)) for lesson in found[:MOST_RECALLED])
+    rows = tuple((f"{lesson.seen_at:%Y-%m-%d}", (lesson.statement,)) for lesson in found[:MOST_RECALLED])
     if not rows:
         return (Sheet(words=("nothing is remembered of that",)),)
     return (Sheet((Column("lesson"),), rows, key="day"),)

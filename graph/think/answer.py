@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from langchain_core.messages import AIMessage
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from config.rules import NotTruth, ticker
+from graph.think.mind import Form
 from portfolio.limits.case import MOST_SHARES
 from tools.wire.foreign_text import MOST_OF_A_NAME, one_line, read_json
 
-ANSWER_NAME = "trade_plan"
-ANSWER_SAYS = "Hand in the final plan."
 MOST_TRADES = 40
 MOST_CLAIMS = 20
 MOST_CLAIMED = 1e15
@@ -48,6 +47,9 @@ Quantity = Annotated[int, Field(ge=1, le=MOST_SHARES), NotTruth]
 
 class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+AnyPart = TypeVar("AnyPart", bound=Part)
 
 
 class Claim(Part):
@@ -93,19 +95,24 @@ def bare(schema: Any) -> Any:
     }
 
 
-ANSWER_SCHEMA: dict[str, Any] = bare(Answer.model_json_schema())
+PLAN = Form("trade_plan", "Hand in the final plan.", bare(Answer.model_json_schema()))
 
 
 def read_answer(message: AIMessage) -> Answer:
-    """The answer in `message`: the arguments of its `trade_plan` call, else the JSON object in its text.
+    """The plan in `message`; raises as `read_as`."""
+    return read_as(Answer, PLAN, message)
+
+
+def read_as(kind: type[AnyPart], form: Form, message: AIMessage) -> AnyPart:
+    """The answer in `message`: the arguments of a call by the form's name, else the JSON object in its text.
 
     Raises:
-        Unusable: there is none, or it is not in the answer's form.
+        Unusable: there is none, or it is not in that form.
     """
-    handed_in = [call["args"] for call in message.tool_calls if call["name"] == ANSWER_NAME]
+    handed_in = [call["args"] for call in message.tool_calls if call["name"] == form.name]
     raw: Any = handed_in[-1] if handed_in else _parsed(message.text)
     try:
-        return Answer.model_validate(raw)
+        return kind.model_validate(raw)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         places = (one_line(".".join(map(str, problem["loc"])), MOST_OF_A_NAME) or "answer" for problem in problems)

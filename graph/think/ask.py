@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.messages.ai import add_ai_message_chunks
@@ -13,7 +14,7 @@ from langgraph.runtime import Runtime
 import prompts
 from graph.events import Progress, Spoke, TokensUsed
 from graph.state import Context
-from graph.think.answer import ANSWER_NAME
+from graph.think.answer import PLAN
 from graph.think.budget import is_last_call, out_of_time, output_left, until, why_over, with_call
 from graph.think.mind import AskOtherwise, CutShort, Manner, Mind, NoAnswer, Question
 from graph.think.prompt import CHARACTERS_A_TOKEN, offered_tools, tokens_in
@@ -35,19 +36,19 @@ async def ask(state: Thinking, runtime: Runtime[Context]) -> Thinking:
     if mind is None:
         raise RuntimeError("there is no model to ask")
     settings, spent, asked = context.settings, state["spent"], next_question(state, runtime)
-    size = tokens_in(asked.messages, asked.tools)
+    size = tokens_in(asked)
     over = why_over(spent, size, settings, context.clock(), state["ends_at"])
     if over:
         return {"trouble": over, "turn": "settle"}
     runtime.stream_writer(Progress(f"asking {mind.name}"))
     try:
         async with until(state["ends_at"], context.clock()):
-            said = await _listen(mind, asked, runtime)
+            said = await listen(mind, asked, lambda words: runtime.stream_writer(Spoke(words)))
     except TimeoutError:
         return {"spent": with_call(spent, None, size, 0), "trouble": out_of_time(settings), "turn": "settle"}
     except NoAnswer as error:
         return _after(error, state, size, settings.model_retries)
-    spent = with_call(spent, said.usage_metadata, size, _length(said) // CHARACTERS_A_TOKEN)
+    spent = with_call(spent, said.usage_metadata, size, length_of(said) // CHARACTERS_A_TOKEN)
     runtime.stream_writer(TokensUsed(spent.input_tokens, spent.output_tokens))
     heard: Thinking = {"messages": (*asked.messages, said), "said": said, "spent": spent, "turn": _turn(said, asked)}
     return {**heard, "closing": True} if not asked.tools else heard
@@ -61,7 +62,7 @@ def next_question(state: Thinking, runtime: Runtime[Context]) -> Question:
         messages = (*messages, HumanMessage(prompts.load("think_close")))
     closing = closing or is_last_call(spent, settings) or state["manner"] is Manner.JSON
     tools = () if closing else offered_tools(study_of(state["snapshot"], runtime)).values()
-    return Question(messages, tuple(tool.schema for tool in tools), state["manner"], output_left(spent, settings))
+    return Question(messages, PLAN, tuple(tool.schema for tool in tools), state["manner"], output_left(spent, settings))
 
 
 def _after(error: NoAnswer, state: Thinking, size: int, retries: int) -> Thinking:
@@ -80,11 +81,11 @@ def _after(error: NoAnswer, state: Thinking, size: int, retries: int) -> Thinkin
 def _turn(said: AIMessage, asked: Question) -> Turn:
     """Whether the model wants to look something up, and may, or has answered."""
     named = [call["name"] for call in (*said.tool_calls, *said.invalid_tool_calls)]
-    return "look_up" if named and asked.tools and ANSWER_NAME not in named else "weigh"
+    return "look_up" if named and asked.tools and PLAN.name not in named else "weigh"
 
 
-async def _listen(mind: Mind, question: Question, runtime: Runtime[Context]) -> AIMessage:
-    """The whole answer.
+async def listen(mind: Mind, question: Question, tell: Callable[[str], None]) -> AIMessage:
+    """The whole answer; its words are told as they come.
 
     Raises:
         NoAnswer: it is far longer than it may be, or there is none.
@@ -95,7 +96,7 @@ async def _listen(mind: Mind, question: Question, runtime: Runtime[Context]) -> 
         await asyncio.sleep(0)  # a stream that never pauses would let no timeout and no signal through
         chunks.append(chunk)
         if chunk.text:
-            runtime.stream_writer(Spoke(chunk.text))
+            tell(chunk.text)
         words += len(chunk.text)
         arguments += sum(len(call["args"] or "") for call in chunk.tool_call_chunks)
         if words > most or arguments > min(most, MOST_OF_THE_ARGUMENTS):
@@ -138,5 +139,6 @@ def _told_apart(said: AIMessage) -> AIMessage:
     return said
 
 
-def _length(said: AIMessage) -> int:
+def length_of(said: AIMessage) -> int:
+    """In characters."""
     return len(said.text) + sum(len(str(call["args"] or "")) for call in said.tool_calls)

@@ -15,7 +15,7 @@ from graph.events import Progress, ToolUsed
 from graph.record import ToolUse
 from graph.state import Context
 from graph.think.analysis import ANALYSIS_TOOLS
-from graph.think.answer import ANSWER_NAME
+from graph.think.answer import PLAN
 from graph.think.budget import out_of_time, until
 from graph.think.claims import Sources
 from graph.think.prompt import offered_tools
@@ -28,7 +28,7 @@ MOST_OF_THE_ARGUMENTS = 160
 MOST_OF_A_RESULT = 8000
 MOST_OF_A_GIST = 80
 MOST_OF_AN_ERROR = 300
-TOOLS = {ANSWER_NAME, *(tool.name for tool in (*ANALYSIS_TOOLS, *READING_TOOLS))}
+TOOLS = {PLAN.name, *(tool.name for tool in (*ANALYSIS_TOOLS, *READING_TOOLS))}
 """Every name that a model may call."""
 NO_MORE = "not run: no more tools may be called in this run"
 

@@ -28,10 +28,20 @@ class Manner(StrEnum):
 
 
 @dataclass(frozen=True)
+class Form:
+    """What an answer is to look like: a JSON `schema`, under a name and with a few words that say what it is."""
+
+    name: str
+    says: str
+    schema: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Question:
     """`tools` are function tools in OpenAI's form, empty where none may be called; `most_tokens` bounds the answer."""
 
     messages: tuple[BaseMessage, ...]
+    form: Form
     tools: tuple[dict[str, Any], ...]
     manner: Manner
     most_tokens: int

@@ -17,7 +17,6 @@ from langchain_openai._compat import httpx  # the one of two libraries of that k
 from pydantic import SecretStr
 
 from config.settings import Settings
-from graph.think.answer import ANSWER_NAME, ANSWER_SAYS, ANSWER_SCHEMA
 from graph.think.mind import AskOtherwise, CutShort, Manner, NoAnswer, Question
 from tools.wire.foreign_text import one_line
 
@@ -135,16 +134,16 @@ class OpenAIMind:
 
     def _asked(self, question: Question) -> dict[str, Any]:
         """The parameters of one request besides its messages."""
-        asked: dict[str, Any] = {"max_tokens": question.most_tokens}
+        wanted, asked = question.form, dict[str, Any](max_tokens=question.most_tokens)
         tools = [*question.tools]
         if question.manner is Manner.FUNCTION_CALLING:
-            function = {"name": ANSWER_NAME, "description": ANSWER_SAYS, "parameters": ANSWER_SCHEMA}
+            function = {"name": wanted.name, "description": wanted.says, "parameters": wanted.schema}
             tools.append({"type": "function", "function": function})
         if tools:
             asked |= {"tools": tools, "parallel_tool_calls": True}
         if question.manner is Manner.JSON_SCHEMA:
             # Sent past the library, which otherwise reads the answer by itself, and wants every tool to be strict.
-            form = {"name": ANSWER_NAME, "strict": True, "schema": ANSWER_SCHEMA}
+            form = {"name": wanted.name, "strict": True, "schema": wanted.schema}
             if self._settings.use_responses_api:
                 asked["extra_body"] = {"text": {"format": {"type": "json_schema", **form}}}
             else:

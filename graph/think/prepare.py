@@ -8,9 +8,10 @@ from datetime import timedelta
 
 from langgraph.runtime import Runtime
 
-from graph.memory import known_manner, recall
+from graph.memory import in_play, lessons_of, relevant
 from graph.record import Usage
 from graph.state import Context, State
+from graph.think.manners import known_manner
 from graph.think.mind import Manner
 from graph.think.prompt import briefing
 from graph.think.study import Study
@@ -20,9 +21,10 @@ from portfolio.rebalance import baseline_plan
 
 async def prepare(state: State, runtime: Runtime[Context]) -> Thinking:
     context, snapshot = runtime.context, state["snapshot"]
-    lessons = await recall(runtime.store, snapshot.account.account_id, snapshot.as_of) if runtime.store else ()
     study = Study(snapshot, context.trading_day(snapshot), context, runtime.store)
     baseline = baseline_plan(snapshot, context.settings, study.day)
+    kept = await lessons_of(runtime.store, snapshot.account.account_id) if runtime.store else ()
+    lessons = relevant(kept, in_play(snapshot, baseline, context.settings), snapshot.as_of)
     begun: Thinking = {"lessons": lessons, "plan": baseline}
     if context.mind is None:
         return begun

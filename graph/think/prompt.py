@@ -5,7 +5,7 @@ Its length depends on the strategy and on what is held, never on how many runs t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from string import Template
 from typing import Any
@@ -15,10 +15,11 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 import prompts
 from config.rules import ticker
 from config.settings import Settings, TradingRule
+from graph.memory import in_words
 from graph.record import Lesson
 from graph.think.analysis import ANALYSIS_TOOLS, drift_sheet, trades_sheet
-from graph.think.answer import ANSWER_SCHEMA
 from graph.think.claims import Sources
+from graph.think.mind import Question
 from graph.think.reading import READING_TOOLS
 from graph.think.sheets import Column, Sheet, facts, fenced, plain
 from graph.think.study import ModelTool, Study
@@ -27,8 +28,8 @@ from portfolio.exposure import ZERO, free_cash
 from portfolio.models import PortfolioSnapshot, TradePlan
 from portfolio.percent import share_of
 
-MOST_LESSONS = 4
-MOST_OF_A_LESSON = 120
+MOST_OF_A_LESSON = 240
+MOST_OF_A_DESCRIPTION = 120
 CHARACTERS_A_TOKEN = 4
 """By a common rule of thumb; a server's own count is used where it gives one."""
 
@@ -79,10 +80,11 @@ def offered_tools(study: Study) -> dict[str, ModelTool]:
     return {tool.name: tool for tool in (*ANALYSIS_TOOLS, *READING_TOOLS) if all(map(offers, tool.needs))}
 
 
-def tokens_in(messages: Iterable[BaseMessage], tools: Iterable[Mapping[str, Any]]) -> int:
+def tokens_in(question: Question) -> int:
     """About how many tokens a request has, the form of its answer included."""
-    calls = (str(getattr(message, "tool_calls", "")) for message in messages)
-    told = (*(message.text for message in messages), *calls, *map(str, tools), str(ANSWER_SCHEMA))
+    calls = (str(getattr(message, "tool_calls", "")) for message in question.messages)
+    words = (message.text for message in question.messages)
+    told = (*words, *calls, *map(str, question.tools), str(question.form.schema))
     return sum(map(len, told)) // CHARACTERS_A_TOKEN
 
 
@@ -123,7 +125,7 @@ def _holdings(snapshot: PortfolioSnapshot, settings: Settings) -> Sheet:
 
 
 def _limits(study: Study) -> Sheet:
-    settings, net = study.context.settings, study.snapshot.summary.net_liquidation
+    settings, net = study.limits, study.snapshot.summary.net_liquidation
     return facts(
         [
             ("risk_threshold", settings.risk_threshold, "USD"),
@@ -148,7 +150,7 @@ def _rule(rule: TradingRule) -> str:
         parts.append(f"stop loss {rule.stop_loss:g} %")
     if rule.take_profit is not None:
         parts.append(f"take profit {rule.take_profit:g} %")
-    words = f" ({plain(rule.description, MOST_OF_A_LESSON)})" if rule.description else ""
+    words = f" ({plain(rule.description, MOST_OF_A_DESCRIPTION)})" if rule.description else ""
     return f"- {', '.join(parts)}: {' '.join(rule.symbols)}{words}"
 
 
@@ -163,5 +165,4 @@ def _targets(settings: Settings) -> Sheet:
 
 
 def _memory(lessons: Iterable[Lesson]) -> str:
-    told = [f"{lesson.learned_at:%Y-%m-%d}: {plain(lesson.statement, MOST_OF_A_LESSON)}" for lesson in lessons]
-    return "\n".join(told[:MOST_LESSONS]) or "no earlier runs"
+    return "\n".join(plain(in_words(lesson), MOST_OF_A_LESSON) for lesson in lessons) or "no earlier runs"

@@ -7,10 +7,10 @@ from contextlib import suppress
 
 from langgraph.runtime import Runtime
 
-from graph.memory import keep_manner
 from graph.record import Thought
 from graph.state import Context
 from graph.think.budget import priced
+from graph.think.manners import keep_manner
 from graph.think.mind import Manner
 from graph.think.thinking import Thinking
 

@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from brokers.errors import BrokerError
 from config.rules import ticker
+from config.settings import Settings
 from graph.state import Context
 from graph.think.answer import bare
 from graph.think.sheets import Sheet
-from portfolio.limits import Batch, TradingDay
+from portfolio.limits import Batch, TradingDay, tightened
 from portfolio.models import PortfolioSnapshot
 from tools.contract import Tool
 
@@ -34,6 +35,11 @@ class Study:
     @property
     def batch(self) -> Batch:
         return Batch(self.snapshot, self.context.settings, self.day)
+
+    @property
+    def limits(self) -> Settings:
+        """The settings with every limit as the guard goes by it today."""
+        return tightened(self.context.settings, self.day.tightenings)
 
     def spelt(self, symbol: str) -> str:
         """The symbol as the snapshot spells it."""

@@ -5,12 +5,15 @@ from portfolio.limits.case import Case, PastTrade, TradingDay
 from portfolio.limits.evidence import evidence_of
 from portfolio.limits.funding import affordable
 from portfolio.limits.rules import RULES, judge
+from portfolio.limits.tightening import Limit, Tightening, tightened
 
 __all__ = [
     "RULES",
     "Batch",
     "Case",
+    "Limit",
     "PastTrade",
+    "Tightening",
     "TradingDay",
     "affordable",
     "discretionary_value",
@@ -18,4 +21,5 @@ __all__ = [
     "first_refusal",
     "judge",
     "sales_first",
+    "tightened",
 ]

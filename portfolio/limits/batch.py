@@ -9,6 +9,7 @@ from decimal import Decimal
 from config.settings import Settings
 from portfolio.limits.case import Case, TradingDay, is_orderable
 from portfolio.limits.rules import OF_THE_TRADE
+from portfolio.limits.tightening import tightened
 from portfolio.models import Check, OrderTerms, PortfolioSnapshot, ProposedTrade, Side, TradePlan, WhatIf
 from portfolio.pricing import limit_price_of
 
@@ -56,7 +57,7 @@ class Batch:
             batch=self.orders,
             discretionary_value=self.spent + discretionary_value(self.orders),
             snapshot=self.snapshot,
-            settings=self.settings,
+            settings=tightened(self.settings, self.day.tightenings),
             day=self.day,
             what_if=what_if,
             shown=self.shown,

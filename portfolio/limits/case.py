@@ -8,6 +8,7 @@ from decimal import MAX_PREC, ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from config.rules import ticker
 from config.settings import Settings
 from portfolio.costs import CENT
+from portfolio.limits.tightening import Tightening
 from portfolio.models import (
     BrokerOrder,
     Check,
@@ -50,7 +51,7 @@ class TradingDay(Fact):
     `lowest_net_liquidation` is the lowest a run has seen today.
 
     `unresolved` are orders of ours that may still be working, whether or not the broker's open orders show them;
-    `halted` says why trading is halted, None where it is not.
+    `halted` says why trading is halted, None where it is not. `tightenings` are those in force.
     """
 
     first_net_liquidation: Decimal | None
@@ -59,6 +60,7 @@ class TradingDay(Fact):
     past_trades: tuple[PastTrade, ...]
     unresolved: tuple[OrderTerms, ...] = ()
     halted: str | None = None
+    tightenings: tuple[Tightening, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from config.settings import Settings
 from portfolio.drift import DriftTable, drift_after, drift_table
 from portfolio.exposure import ZERO, cash_change, contracts_held, free_cash
-from portfolio.limits import Batch, TradingDay, first_refusal
+from portfolio.limits import Batch, TradingDay, first_refusal, tightened
 from portfolio.models import PortfolioSnapshot, ProposedTrade, Side, TradePlan
 from portfolio.percent import share_of
 from portfolio.rebalance.exits import Exits, protective_exits
@@ -64,6 +64,7 @@ def baseline_plan(
     """
     if snapshot.summary.net_liquidation <= 0:
         return TradePlan(source=SOURCE, trades=(), summary="The account is worth nothing; there is nothing to plan.")
+    settings = tightened(settings, day.tightenings)
     exits = protective_exits(snapshot, settings, day)
     wished = wishes.applied_to(settings)
     table = drift_table(snapshot, wished)

@@ -53,7 +53,7 @@ def test_json_prints_one_valid_record_on_stdout_and_the_next_run_goes_on_from_it
     for order in first["orders"]:
         change = order["quantity"] if order["side"] == "BUY" else -order["quantity"]
         assert held[order["symbol"]] == before.get(order["symbol"], 0) + change
-    assert second["lessons"][0]["run_id"] == first["run_id"]
+    assert second["lessons"][0]["occasions"][0]["run_id"] == first["run_id"]
 
 
 @pytest.mark.slow

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessageChunk
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
 from config.home import Home
-from graph.memory import MANNER_LASTS, keep_manner, known_manner, open_memory, recall, remember, search
-from graph.record import Lesson
-from graph.think.mind import Manner, Question
+from graph.memory import forget, lessons_of, open_memory, search
+from tests.graph.lessons import lesson, teach
 from tests.portfolio.cases import NOW, PAPER
 
 
@@ -41,16 +37,13 @@ async def test_a_process_that_died_while_it_made_the_file_does_not_stop_the_next
 async def taught(*statements: str) -> InMemoryStore:
     """A store of lessons, each an hour older than the one before it, the first learned now."""
     store = InMemoryStore()
-    for number, statement in enumerate(statements):
-        learned_at = NOW - timedelta(hours=number)
-        await remember(
-            store, PAPER, Lesson(run_id=f"run-{number}", learned_at=learned_at, statement=statement, evidence={})
-        )
+    told = [lesson(words, seen_at=NOW - timedelta(hours=number)) for number, words in enumerate(statements)]
+    await teach(store, PAPER, *told)
     return store
 
 
 async def found(store: BaseStore, query: str) -> list[str]:
-    return [lesson.statement for lesson in await search(store, PAPER, NOW, query)]
+    return [one.statement for one in await search(store, PAPER, NOW, query)]
 
 
 @pytest.mark.parametrize("query", ["vti", "VTI", "what of VTI", "  VTI\n", "VTI?", "(VTI)", "VTI, and why"])
@@ -75,90 +68,37 @@ async def test_a_query_of_no_word_finds_nothing() -> None:
     assert await found(store, " ?! ") == []
 
 
-async def test_what_will_be_learned_later_is_not_told() -> None:
+async def test_what_will_be_learned_later_is_not_found() -> None:
     """A simulated clock may be set back."""
     store = await taught("SPY rose.", "SPY fell.")
     before = NOW - timedelta(minutes=1)
     assert [one.statement for one in await search(store, PAPER, before, "SPY")] == ["SPY fell."]
-    assert [one.statement for one in await recall(store, PAPER, before)] == ["SPY fell."]
     assert await search(store, "DU9", NOW, "SPY") == ()
 
 
-async def test_the_newest_few_are_recalled_newest_first() -> None:
-    store = await taught(*(f"Lesson {number}." for number in range(9)))
-    assert [one.statement for one in await recall(store, PAPER, NOW)] == [f"Lesson {number}." for number in range(5)]
-
-
-async def test_a_damaged_lesson_is_none() -> None:
+async def test_what_is_no_lesson_is_passed_over_and_swept_out_with_the_next_run() -> None:
     store = await taught("SPY rose.")
-    whole = (await store.asearch((PAPER, "lessons")))[0].value
-    for number, damage in enumerate(
-        [
-            {},
-            {"statement": "SPY"},
-            {**whole, "learned_at": "soon"},
-            {**whole, "learned_at": "2026-01-01"},
-            {**whole, "x": 1},
-        ]
-    ):
-        await store.aput((PAPER, "lessons"), f"bad-{number}", damage)
-    assert await found(store, "SPY") == ["SPY rose."]
-    assert len(await recall(store, PAPER, NOW)) == 1
-
-
-# --- how a server takes to be asked --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class NamedMind:
-    """A model that is never asked."""
-
-    name: str = "a model"
-    server: str = "localhost:1"
-
-    async def answer(self, question: Question) -> AsyncIterator[AIMessageChunk]:
-        yield AIMessageChunk(content=f"{self.name} on {question}")
-
-    def request(self, question: Question) -> dict[str, Any]:
-        return {"model": self.name, "messages": question.messages}
-
-
-@pytest.mark.parametrize("manner", Manner)
-async def test_the_manner_of_a_model_is_kept_for_it_and_its_server_alone(home: Home, manner: Manner) -> None:
-    async with open_memory(home.memory) as store:
-        await keep_manner(store, NamedMind(), manner, NOW)
-    async with open_memory(home.memory) as store:
-        assert await known_manner(store, NamedMind(), NOW) is manner
-        assert await known_manner(store, NamedMind(name="another"), NOW) is None
-        assert await known_manner(store, NamedMind(server="localhost:2"), NOW) is None
-
-
-async def test_a_manner_is_good_for_seven_days_and_the_last_kept_counts() -> None:
-    store = InMemoryStore()
-    await keep_manner(store, NamedMind(), Manner.JSON, NOW)
-    assert timedelta(days=7) == MANNER_LASTS
-    assert await known_manner(store, NamedMind(), NOW + MANNER_LASTS) is None
-    assert await known_manner(store, NamedMind(), NOW + MANNER_LASTS - timedelta(seconds=1)) is Manner.JSON
-    await keep_manner(store, NamedMind(), Manner.FUNCTION_CALLING, NOW)
-    assert await known_manner(store, NamedMind(), NOW) is Manner.FUNCTION_CALLING
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
+    namespace = (PAPER, "lessons")
+    (whole,) = (item.value for item in await store.asearch(namespace))
+    damages: list[dict[str, Any]] = [
         {},
-        {"manner": "json"},
-        {"learned_at": NOW.isoformat()},
-        {"manner": "yaml", "learned_at": NOW.isoformat()},
-        {"manner": ["json"], "learned_at": NOW.isoformat()},
-        {"manner": "json", "learned_at": "soon"},
-        {"manner": "json", "learned_at": "2026-03-03T17:00:00"},
-        {"manner": "json", "learned_at": 1},
-    ],
-)
-async def test_a_damaged_entry_is_no_manner(damage: dict[str, Any]) -> None:
-    store = InMemoryStore()
-    await keep_manner(store, NamedMind(), Manner.JSON, NOW)
-    namespace = (await store.alist_namespaces())[0]
-    await store.aput(namespace, "manner", damage)
-    assert await known_manner(store, NamedMind(), NOW) is None
+        {"statement": "SPY"},
+        {**whole, "seen_at": "soon"},
+        {**whole, "seen_at": "2026-01-01"},
+        {**whole, "x": 1},
+        {**whole, "id": "another"},
+        {**whole, "tightening": {"limit": "max_trade_value", "value": "9", "expires_at": NOW.isoformat()}},
+    ]
+    for number, damage in enumerate(damages):
+        await store.aput(namespace, f"bad-{number}", damage)
+    assert [one.statement for one in await lessons_of(store, PAPER)] == ["SPY rose."]
+    await teach(store, PAPER, lesson("VTI rose."))
+    assert {item.value["statement"] for item in await store.asearch(namespace, limit=100)} == {"SPY rose.", "VTI rose."}
+
+
+async def test_a_lesson_is_forgotten_by_its_id_and_of_its_account_alone() -> None:
+    store = await taught("SPY rose.", "SPY fell.")
+    await teach(store, "DU9", lesson("SPY rose."))
+    await forget(store, PAPER, lesson("SPY rose.").id)
+    assert [one.statement for one in await lessons_of(store, PAPER)] == ["SPY fell."]
+    assert [one.statement for one in await lessons_of(store, "DU9")] == ["SPY rose."]

@@ -34,8 +34,8 @@ from cli.wiring import Start, run_over
 from config.home import Home
 from config.settings import Settings
 from config.strategy import DEFAULT_STRATEGY, shipped_rules
-from graph.memory import open_memory, remember
-from graph.record import Lesson, Outcome, RunRecord
+from graph.memory import open_memory
+from graph.record import Outcome, RunRecord
 from graph.runner import Run
 from graph.think.mind import Mind, Question
 from portfolio.models import (
@@ -52,6 +52,7 @@ from portfolio.models import (
 )
 from tests.graph.conftest import TRADING_DAY, drain, hurried
 from tests.graph.inspector import Entry, Inspector, Story, net_of
+from tests.graph.lessons import lesson, teach
 from tests.simulators.delegating_broker import DelegatingBroker
 from tests.simulators.model_server import (
     Body,
@@ -382,9 +383,9 @@ class Way:
 def _before_all_runs(words: str) -> World:
     async def put(home: Home, simulated: SimulatedBroker) -> None:
         (account,) = await simulated.accounts()
-        lesson = Lesson(run_id="20260601-1", learned_at=datetime(2026, 6, 1, tzinfo=UTC), statement=words, evidence={})
+        told = lesson(words, seen_at=datetime(2026, 6, 1, tzinfo=UTC))
         async with open_memory(home.memory) as store:
-            await remember(store, account.account_id, lesson)
+            await teach(store, account.account_id, told)
 
     return World(before=put)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from langchain_core.messages import AIMessage
 
-from graph.think.answer import ANSWER_NAME, ANSWER_SCHEMA, Answer, Unusable, read_answer
+from graph.think.answer import PLAN, Answer, Unusable, read_answer
 
 CLAIM = {"statement": "so it is", "source": "account.cash", "value": 1.5, "unit": "USD"}
 TRADE = {"symbol": "SPY", "side": "BUY", "quantity": 1, "reason": "r", "expected_effect": "e", "evidence": [CLAIM]}
@@ -27,7 +27,7 @@ def said(text: str) -> Answer:
 
 def handed_in(*arguments: dict[str, Any], text: str = "") -> Answer:
     """The answer in calls of the function."""
-    calls = [{"name": ANSWER_NAME, "args": one, "id": f"call_{place}"} for place, one in enumerate(arguments)]
+    calls = [{"name": PLAN.name, "args": one, "id": f"call_{place}"} for place, one in enumerate(arguments)]
     return read_answer(AIMessage(text, tool_calls=calls))
 
 
@@ -181,8 +181,8 @@ def parts_of(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_the_schema_is_one_that_strict_servers_take() -> None:
-    Draft202012Validator.check_schema(ANSWER_SCHEMA)
-    parts = list(parts_of(ANSWER_SCHEMA))
+    Draft202012Validator.check_schema(PLAN.schema)
+    parts = list(parts_of(PLAN.schema))
     objects = [part for part in parts if part.get("type") == "object"]
     assert len(objects) == 4
     for part in objects:
@@ -194,5 +194,5 @@ def test_the_schema_is_one_that_strict_servers_take() -> None:
 
 
 def test_an_answer_in_the_form_asked_for_is_one() -> None:
-    Draft202012Validator(ANSWER_SCHEMA).validate(ANSWER)
+    Draft202012Validator(PLAN.schema).validate(ANSWER)
     assert json.loads(GOOD.model_dump_json()) == ANSWER

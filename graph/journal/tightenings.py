@@ -1,0 +1,90 @@
+"""Limits that experience has made smaller, for how long, and which of them a person has lifted.
+
+They stand here, and not with the lessons, since the guard goes by them: where this cannot be read, trading is halted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import Connection, and_, select
+
+from graph.journal.database import TIGHTENINGS, Database, put
+from portfolio.limits import Limit, Tightening
+
+REST = timedelta(days=30)
+"""How long a limit is left alone that a person has loosened again."""
+
+
+class Tightenings:
+    """Every method raises `JournalError` when the database cannot be used, and commits before it returns."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keep(self, account_id: str, lesson: str, tightening: Tightening, now: datetime) -> Tightening | None:
+        """Put a tightening in force for a lesson by its id, and give it as it stands then.
+
+        One of the same lesson that is in force goes on, at the smaller value. None, and nothing is kept, where a person
+        lifted one of that limit in the last 30 days.
+        """
+        with self._database.change() as connection:
+            if _was_lifted(connection, account_id, tightening.limit, now - REST):
+                return None
+            row = {"account_id": account_id, "lesson": lesson, "limit": tightening.limit.value}
+            last = _in_force(connection, account_id, now).get((lesson, tightening.limit))
+            if last:
+                tightening = tightening.model_copy(update={"value": min(last.value, tightening.value)})
+            values = {
+                "value": str(tightening.value),
+                "made_at": now.isoformat(),
+                "expires_at": tightening.expires_at.isoformat(),
+                "lifted_at": None,
+            }
+            put(connection, TIGHTENINGS, {**row, **values})
+            return tightening
+
+    def by_lesson(self, account_id: str, now: datetime) -> dict[str, tuple[Tightening, ...]]:
+        """Those in force, by the id of the lesson that led to them."""
+        found: dict[str, tuple[Tightening, ...]] = {}
+        with self._database.change() as connection:
+            for (lesson, _), tightening in _in_force(connection, account_id, now).items():
+                found[lesson] = (*found.get(lesson, ()), tightening)
+        return found
+
+    def lift(self, account_id: str, lesson: str, now: datetime) -> None:
+        """End what the lesson has tightened, as a person says so."""
+        of_lesson = and_(TIGHTENINGS.c.account_id == account_id, TIGHTENINGS.c.lesson == lesson)
+        with self._database.change() as connection:
+            connection.execute(TIGHTENINGS.update().where(of_lesson).values(lifted_at=now.isoformat()))
+
+
+def in_force(connection: Connection, account_id: str, now: datetime) -> tuple[Tightening, ...]:
+    """Those in force at a moment by the broker's clock, in a transaction of somebody else."""
+    return tuple(_in_force(connection, account_id, now).values())
+
+
+def _in_force(connection: Connection, account_id: str, now: datetime) -> Mapping[tuple[str, Limit], Tightening]:
+    """By lesson and limit; a row that is none raises `ValueError`, which makes the journal unusable."""
+    query = select(TIGHTENINGS).where(TIGHTENINGS.c.account_id == account_id, TIGHTENINGS.c.lifted_at.is_(None))
+    found = {}
+    for row in connection.execute(query).mappings():
+        one = Tightening(limit=Limit(row["limit"]), value=Decimal(row["value"]), expires_at=_time(row["expires_at"]))
+        if _time(row["made_at"]) <= now < one.expires_at:
+            found[row["lesson"], one.limit] = one
+    return found
+
+
+def _was_lifted(connection: Connection, account_id: str, limit: Limit, since: datetime) -> bool:
+    query = select(TIGHTENINGS.c.lifted_at).where(
+        TIGHTENINGS.c.account_id == account_id,
+        TIGHTENINGS.c.limit == limit.value,
+        TIGHTENINGS.c.lifted_at.is_not(None),
+    )
+    return any(_time(at) > since for at in connection.scalars(query))
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,134 @@
+"""REFLECT, last: what this run teaches, laid over what earlier ones did, and what that does to a limit."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from langgraph.runtime import Runtime
+from langgraph.store.base import BaseStore
+
+from graph.learn.by_model import Heard, Material, heard_from
+from graph.learn.by_rules import found_by_rules
+from graph.memory import Finding, Merged, Refuted, Tighten, keep_lessons, lessons_of, merged
+from graph.record import Usage
+from graph.state import Context, State
+from graph.think.budget import priced
+from graph.think.manners import known_manner
+from graph.think.mind import Manner, Mind
+from portfolio.limits import Tightening, tightened
+from portfolio.limits.tightening import smaller
+from portfolio.performance.scoring import Fate, Score, Standing
+
+TIGHT_FOR = timedelta(days=30)
+LATELY = timedelta(days=180)
+SCORED_AFTER = 5
+"""Trading days."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the run taught, in sentences; `trouble` says what could not be kept, or asked, or is "".
+
+    `spent` is what a model has cost in the whole run, None where none was asked.
+    """
+
+    statements: tuple[str, ...] = ()
+    trouble: str = ""
+    spent: Usage | None = None
+
+
+async def learn(state: State, scores: tuple[Score, ...], runtime: Runtime[Context]) -> Learned:
+    """Learn from a run whose account is known; without one, and without a memory, nothing is kept.
+
+    Raises:
+        JournalError: the journal cannot be used.
+    """
+    context, store, snapshot = runtime.context, runtime.store, state.get("snapshot")
+    if store is None or snapshot is None:
+        return Learned()
+    try:
+        known = await lessons_of(store, snapshot.account.account_id)
+    except (sqlite3.Error, OSError) as error:
+        return Learned(trouble=f"What earlier runs taught could not be read ({error}); nothing was learned.")
+    day = context.trading_day(snapshot)
+    limits = tightened(context.settings, day.tightenings)
+    standings = _standings(snapshot.account.account_id, scores, context, snapshot.as_of)
+    found = found_by_rules(state, limits, known, standings)
+    told, trouble, spent = found, "", None
+    if context.mind and _is_worth_asking(state, found, scores):
+        about = Material(state, found, scores, known)
+        heard = await _ask(about, context.mind, state["thought"].usage, store, context)
+        told, spent = (*found, *heard.found), heard.spent
+        trouble = f"The model was asked for lessons and gave none: {heard.trouble}." if heard.trouble else ""
+    result = merged(known, told, state["run_id"], snapshot.as_of)
+    result = _tightened(result, told, state, context)
+    try:
+        await keep_lessons(store, snapshot.account.account_id, result)
+    except (sqlite3.Error, OSError) as error:
+        trouble = f"What this run taught could not be kept ({error})."
+    return Learned(tuple(_statements(told, result)), trouble, spent)
+
+
+def _standings(account_id: str, scores: tuple[Score, ...], context: Context, now: datetime) -> dict[str, Standing]:
+    """Of the executed trades of the last half year, by who proposed them; only of those who have new scores."""
+    new = {one.decision.source for one in scores if _counts(one)}
+    if not new:
+        return {}
+    lately = [one for one in context.journal.decisions.scores(account_id, now - LATELY) if _counts(one)]
+    told = {source: Standing.of([one for one in lately if one.decision.source == source]) for source in new}
+    return {source: standing for source, standing in told.items() if standing}
+
+
+def _counts(score: Score) -> bool:
+    return score.horizon == SCORED_AFTER and score.decision.fate is Fate.EXECUTED
+
+
+def _is_worth_asking(state: State, found: tuple[Finding | Refuted, ...], scores: tuple[Score, ...]) -> bool:
+    """Where something went otherwise than planned, or was scored, and the model has answered before in this run."""
+    thought = state.get("thought")
+    if thought is None or thought.mode != "model" or thought.trouble:
+        return False
+    return bool(scores) or any(isinstance(one, Finding) for one in found)
+
+
+async def _ask(about: Material, mind: Mind, spent: Usage, store: BaseStore, context: Context) -> Heard:
+    manner = None
+    with suppress(sqlite3.Error, OSError):
+        manner = await known_manner(store, mind, context.clock())
+    heard = await heard_from(mind, manner or Manner.JSON_SCHEMA, about, context, spent)
+    return replace(heard, spent=priced(heard.spent, context.settings))
+
+
+def _tightened(result: Merged, told: tuple[Finding | Refuted, ...], state: State, context: Context) -> Merged:
+    """The lessons, with what those that are borne out often enough now do to a limit; that is in force at once."""
+    snapshot = state["snapshot"]
+    wishes = {one.id: one.tighten for one in told if isinstance(one, Finding) and one.tighten}
+    changed = {lesson.id: lesson for lesson in result.changed}
+    for lesson in result.changed:
+        wish = wishes.get(lesson.id)
+        if wish and lesson.times >= wish.after:
+            wanted = _wanted(wish, snapshot.as_of, context)
+            kept = context.journal.tightenings.keep(snapshot.account.account_id, lesson.id, wanted, snapshot.as_of)
+            changed[lesson.id] = lesson.model_copy(update={"tightening": kept})
+    lessons = tuple(changed.get(lesson.id, lesson) for lesson in result.lessons)
+    return Merged(lessons, tuple(changed.values()), result.gone)
+
+
+def _wanted(wish: Tighten, now: datetime, context: Context) -> Tightening:
+    value = smaller(wish.limit, wish.percent, context.settings)
+    return Tightening(limit=wish.limit, value=value, expires_at=now + TIGHT_FOR)
+
+
+def _statements(told: tuple[Finding | Refuted, ...], result: Merged) -> Iterator[str]:
+    """What this run found, and what it led to."""
+    lessons = {lesson.id: lesson for lesson in result.lessons}
+    for one in told:
+        if isinstance(one, Finding):
+            yield one.statement
+            tightening = lessons[one.id].tightening if one.id in lessons else None
+            if tightening:
+                yield f"Therefore {tightening.in_words} (`smart-agent lessons drop {one.id}` lifts that)."
