@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from sqlalchemy import Connection, and_, select
 
@@ -71,7 +70,7 @@ def _in_force(connection: Connection, account_id: str, now: datetime) -> Mapping
     query = select(TIGHTENINGS).where(TIGHTENINGS.c.account_id == account_id, TIGHTENINGS.c.lifted_at.is_(None))
     found = {}
     for row in connection.execute(query).mappings():
-        one = Tightening(limit=Limit(row["limit"]), value=Decimal(row["value"]), expires_at=_time(row["expires_at"]))
+        one = Tightening.model_validate({name: row[name] for name in Tightening.model_fields})
         if _time(row["made_at"]) <= now < one.expires_at:
             found[row["lesson"], one.limit] = one
     return found
