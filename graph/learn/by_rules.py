@@ -5,15 +5,14 @@ Pure. Each function below looks at one side of a run, and says what it finds and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from config.rules import ticker
 from config.settings import Settings
 from graph.decisions import decisions_of
 from graph.memory import MOST_OF_A_STATEMENT, Finding, Refuted, Tighten, id_of
-from graph.record import Lesson, Scope
+from graph.record import Scope
 from graph.state import State
 from portfolio.drift import drift_table
 from portfolio.limits import Limit
@@ -29,14 +28,13 @@ Found = Iterator[Finding | Refuted]
 OF_THE_DAY = frozenset(rule.__name__ for rule in OF_THE_RUN)
 """Rules about the moment of a run, of which nothing is to be learned for a trade."""
 EXEMPT = "exempt"
-STOPS_THAT_ALARM, ALARM_LASTS = 3, timedelta(days=30)
 SURE, ENOUGH_SCORES = 2.0, 20
 """The t-value, and the number of scores, from which a mean is taken for more than chance."""
 SLIPS_THAT_TIGHTEN = 2
 
 
 def found_by_rules(
-    state: State, settings: Settings, known: Iterable[Lesson], standings: Mapping[str, Standing]
+    state: State, settings: Settings, standings: Mapping[str, Standing]
 ) -> tuple[Finding | Refuted, ...]:
     """What this run says for or against lessons.
 
@@ -50,7 +48,7 @@ def found_by_rules(
         *_declined(state),
         *_carried_out(state),
         *_slipped(state, settings),
-        *_stopped(state, known),
+        *_stopped(state),
         *_slow(state, settings),
         *_scored(standings),
     )
@@ -162,37 +160,18 @@ def _slipped(state: State, settings: Settings) -> Found:
         )
 
 
-def _stopped(state: State, known: Iterable[Lesson]) -> Found:
-    """Stop losses that sold, and an alarm where there were several in a month."""
+def _stopped(state: State) -> Found:
     snapshot = state.get("snapshot")
     if snapshot is None:
         return
-    now: list[Finding] = []
     for order in state.get("orders", ()):
         loss = _loss(order, snapshot)
         if loss is not None and _is_protective(order, state):
             symbol = ticker(order.symbol)
             words = f"The stop loss sold {symbol} {loss:.1f} % below its average cost."
             figures = {"loss": f"{loss:.2f} %", "quantity": f"{order.filled_quantity:f}"}
-            now.append(Finding(id=_stop_of(symbol), scope=Scope.SYMBOL, about=symbol, statement=words, figures=figures))
-    yield from now
-    since = snapshot.as_of - ALARM_LASTS
-    before = {one.about for one in known if one.id == _stop_of(one.about) and one.seen_at > since}
-    stopped = sorted(before | {one.about for one in now})
-    if now and len(stopped) >= STOPS_THAT_ALARM:
-        words = f"{len(stopped)} stop losses sold within {ALARM_LASTS.days} days: {', '.join(stopped)}."
-        yield Finding(
-            id=id_of("stops"),
-            scope=Scope.LIMIT,
-            about=Limit.MAX_PORTFOLIO_CHANGE,
-            statement=_said(words),
-            figures={"stops": str(len(stopped))},
-            tighten=Tighten(limit=Limit.MAX_PORTFOLIO_CHANGE),
-        )
-
-
-def _stop_of(symbol: str) -> str:
-    return id_of(f"stopped {symbol}")
+            lesson = id_of(f"stopped {symbol}")
+            yield Finding(id=lesson, scope=Scope.SYMBOL, about=symbol, statement=words, figures=figures)
 
 
 def _loss(order: OrderRecord, snapshot: PortfolioSnapshot) -> Decimal | None:

@@ -57,7 +57,7 @@ async def learn(state: State, scores: tuple[Score, ...], runtime: Runtime[Contex
     day = context.trading_day(snapshot)
     limits = tightened(context.settings, day.tightenings)
     standings = _standings(snapshot.account.account_id, scores, context, snapshot.as_of)
-    found = found_by_rules(state, limits, known, standings)
+    found = found_by_rules(state, limits, standings)
     told, trouble, spent = found, "", None
     if context.mind and _is_worth_asking(state, found, scores):
         about = Material(state, found, scores, known)
