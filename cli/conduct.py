@@ -79,7 +79,7 @@ async def _lead(run: Run, trace: Trace, stop: asyncio.Event, answer: Approval | 
         if answer is None:
             break
     record = await run.record()
-    log.info("run %s %s: %s", run.run_id, record.outcome.value, record.message)
+    log.info("%s: %s", record.outcome.value, record.message)
     return record
 
 
@@ -148,6 +148,6 @@ async def _show(events: AsyncIterator[Event], run: Run, trace: Trace) -> Approva
             question = event
         elif isinstance(event, StepFinished):
             for line in log_lines(event):
-                log.info("run %s %s", run.run_id, line)
+                log.info("%s", line)
         trace.show(event, run.context.settings)
     return question

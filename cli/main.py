@@ -55,7 +55,7 @@ app.add_typer(config_commands.app, name="config")
 
 def main() -> None:
     os.umask(0o077)  # what somebody owns is nobody else's business
-    logging.raiseExceptions = False  # a log on a full disk has no more to say on the screen
+    logging.raiseExceptions = False  # the screen is not the place for what the log could not take
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without "·" must not end a run

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
 
 from cli.exit_codes import ExitCode
-from cli.log import log_to
+from cli.log import Form, log_to
 from cli.options import (
     AccountOption,
     AsOfOption,
@@ -107,9 +109,13 @@ def execute(
             trace.starting()
             from cli.conduct import conduct  # noqa: PLC0415
             from cli.wiring import Start  # noqa: PLC0415
+            from config.blanking import secrets_in  # noqa: PLC0415
+            from graph.runner import new_run_id  # noqa: PLC0415
 
-            log_to(home.log_file(settings.log_file), settings.log_level)
-            start = Start(run_id, command, asyncio.Event())
+            name = run_id or new_run_id(datetime.now(UTC))
+            form = Form(name, secrets_in(os.environ))
+            log_to(home.log_file(settings.log_file), settings.log_level, form, trace.warn)
+            start = Start(name, command, asyncio.Event())
             return asyncio.run(conduct(settings, home, trace, start, answer))
     except (KeyboardInterrupt, asyncio.CancelledError):
         open_end = "An order that was under way is in the journal, and the next run looks it up first."

@@ -153,6 +153,10 @@ class Trace:
         if self._as_json:
             sys.stdout.write(record.model_dump_json(indent=2) + "\n")
 
+    def warn(self, sentence: str) -> None:
+        """What is amiss while the run goes on."""
+        self._console.print(Text(sentence, style="yellow"), soft_wrap=True)
+
     def refuse(self, sentence: str) -> None:
         """Why the run could not even begin."""
         self.stop()

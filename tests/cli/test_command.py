@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -152,7 +153,29 @@ def test_the_log_tells_of_plans_verdicts_and_orders(home: Home) -> None:
     record = record_of(home, "--as-of", DAY)
     log = (home.root / "trading_log.log").read_text(encoding="utf-8")
     for word in ("plan SELL", "guard SELL", f"order {record['orders'][0]['client_order_id']} FILLED", "traded: "):
-        assert f"run {record['run_id']} {word}" in log
+        assert f" INFO {record['run_id']} {word}" in log
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING"])
+def test_every_line_of_the_log_carries_the_run_it_is_of_and_is_of_the_level_wanted(home: Home, level: str) -> None:
+    """Those of libraries and their threads too."""
+    done = smart_agent("run", "--home", home.root, "--json", "--as-of", DAY, LOG_LEVEL=level)
+    lines = (home.root / "trading_log.log").read_text(encoding="utf-8").splitlines()
+    run_id = json.loads(done.stdout)["run_id"]
+    assert all(re.match(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ [A-Z]+ {run_id} ", line) for line in lines)
+    levels = {line.split(" ")[1] for line in lines}
+    assert levels == {"DEBUG": {"DEBUG", "INFO"}, "INFO": {"INFO"}, "WARNING": set()}[level]
+    assert any(" aiosqlite: " in line for line in lines) is (level == "DEBUG")
+
+
+@pytest.mark.slow
+def test_a_log_that_cannot_be_written_is_told_once_and_ends_no_run(home: Home) -> None:
+    (home.root / "trading_log.log").symlink_to("/dev/full")
+    done = smart_agent("run", "--home", home.root, "--json", "--as-of", DAY)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcome"] == "traded"
+    assert done.stderr.count("trading_log.log cannot be written (No space left on device); the run goes on") == 1
 
 
 def test_the_help_page_lists_the_commands_and_every_exit_code() -> None:

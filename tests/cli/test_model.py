@@ -26,7 +26,7 @@ from graph.state import State
 from portfolio.models import TradePlan
 from tests.portfolio.cases import SNAPSHOT, make_settings
 from tests.simulators.careful_model import careful
-from tests.simulators.model_server import Fail, ModelServer, model_server, serving
+from tests.simulators.model_server import Fail, ModelServer, Script, model_server, serving
 
 SMART_AGENT = Path(sys.executable).with_name("smart-agent")
 KEY = "sk-test-0123456789"
@@ -112,6 +112,24 @@ async def test_a_key_that_is_refused_costs_one_sentence(home: Home) -> None:
     assert "Traceback" not in err
     assert KEY not in out + err
     assert not [file for file in home.root.rglob("*") if file.is_file() and KEY.encode() in file.read_bytes()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", [careful, lambda _body, _number: Fail(401, f"Incorrect API key provided: {KEY}")])
+async def test_no_file_holds_a_secret_however_much_is_logged(home: Home, answer: Script) -> None:
+    """Promise 8, with the libraries that hold the key at their most talkative."""
+    others = {"LANGSMITH_API_KEY": "ls-never-told-either", "BANK_PASSWORD": "correct horse battery"}
+    async with model_server(answer) as server:
+        code, out, err = await smart_agent(
+            home, "run", *DAY, **environment(server, OPENAI_API_KEY=KEY, LOG_LEVEL="DEBUG", **others)
+        )
+        assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+    assert code == 0, err
+    files = [file for file in home.root.rglob("*") if file.is_file()]
+    assert b" httpcore2.connection: " in (home.root / "trading_log.log").read_bytes()
+    for secret in (KEY, *others.values()):
+        assert secret not in out + err
+        assert not [file for file in files if secret.encode() in file.read_bytes()]
 
 
 @pytest.mark.slow
