@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
@@ -15,6 +19,45 @@ from graph import record
 from portfolio import models
 from portfolio.limits import tightening
 from portfolio.models import Fact
+
+
+class StepsNotKept(Exception):
+    """The disk does not take the steps of a run; what it has sent is in the journal all the same."""
+
+
+class Checkpoints(AsyncSqliteSaver):
+    """Says in a sentence that a step cannot be kept."""
+
+    async def setup(self) -> None:
+        with _told():
+            await super().setup()
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        with _told():
+            return await super().aput(config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        with _told():
+            await super().aput_writes(config, writes, task_id, task_path)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StepsNotKept(
+            f"The steps of the run cannot be kept in checkpoints.db ({error}), so nothing more is sent. "
+            "Make room on the disk of the home folder, close what else uses that file, and run again."
+        ) from error
 
 
 def _kinds(base: type[Fact]) -> Iterator[type]:
@@ -31,6 +74,6 @@ def serializer() -> JsonPlusSerializer:
 
 
 @asynccontextmanager
-async def open_checkpoints(file: Path) -> AsyncIterator[AsyncSqliteSaver]:
+async def open_checkpoints(file: Path) -> AsyncIterator[Checkpoints]:
     async with aiosqlite.connect(file) as connection:
-        yield AsyncSqliteSaver(connection, serde=serializer())
+        yield Checkpoints(connection, serde=serializer())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from brokers.errors import BrokerError, OutcomeUnknown, Retryable
+from graph.checkpoints import StepsNotKept
 from graph.journal import Halted, JournalError, JournalUnusable
 from graph.record import Failure, Outcome
 from tools.wire.foreign_text import one_line
@@ -27,7 +28,7 @@ def describe(step: str, error: BaseException) -> Failure:
         return Failure(step=step, outcome=Outcome.HALTED, message=str(error), halted_trading=True)
     if isinstance(error, (Halted, JournalUnusable)):
         return Failure(step=step, outcome=Outcome.HALTED, message=str(error))
-    if isinstance(error, (JournalError, AccountBusy)):
+    if isinstance(error, (JournalError, AccountBusy, StepsNotKept)):
         return Failure(step=step, outcome=Outcome.FAILED, message=str(error))
     if not isinstance(error, BrokerError):
         log.error("%s broke off", step, exc_info=error)

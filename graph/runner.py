@@ -8,17 +8,22 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.runtime import Runtime
 from langgraph.types import Command, StateSnapshot
 
+from graph.checkpoints import StepsNotKept
 from graph.events import ApprovalWanted, Event, StepFinished, StepStarted
+from graph.failure import describe
 from graph.journal import Answer, Halted, JournalError
 from graph.outcome import outcome_of
 from graph.record import Approval, PositionLine, RunRecord, SnapshotLine, Timings, Usage, seen
+from graph.reflect import reflect
 from graph.state import Context, State
 from graph.wiring import Graph
 from portfolio.drift import drift_table
@@ -45,13 +50,16 @@ class Run:
     run_id: str
     seconds: dict[str, float] = field(default_factory=dict)
     waiting: bool = False
+    facts: State = field(default_factory=State)
+    """What the steps have handed over so far, whether a checkpoint could be written of it or not."""
 
     @property
     def _config(self) -> RunnableConfig:
         return {"configurable": {"thread_id": self.run_id}}
 
     def start(self) -> AsyncIterator[Event]:
-        return self._events({"run_id": self.run_id, "started_at": self.context.clock()})
+        self.facts = {"run_id": self.run_id, "started_at": self.context.clock()}
+        return self._events({**self.facts})
 
     async def resume(self, answer: Approval) -> AsyncIterator[Event]:
         """Go on after `ApprovalWanted` with a person's answer, in this process or a later one.
@@ -64,9 +72,10 @@ class Run:
             BrokerError: the broker cannot be reached.
             Halted: trading is halted.
         """
+        self.facts = await self._kept()
         now, questions = self.context.clock(), self.context.journal.questions
         question = next((question for question in questions.open() if question.run_id == self.run_id), None)
-        if question and "run_id" not in await self._state():
+        if question and "run_id" not in self.facts:
             why = "the checkpoints it waited in are gone"
             questions.answer(self.run_id, Answer.SUPERSEDED, why, now)
             raise NotWaiting(
@@ -92,6 +101,7 @@ class Run:
     async def _events(self, graph_input: State | Command[Any]) -> AsyncIterator[Event]:
         self.waiting = False
         begun: dict[str, float] = {}
+        question: ApprovalWanted | None = None
         stream = self.graph.astream(
             graph_input,
             self._config,
@@ -101,34 +111,65 @@ class Run:
             durability="sync",
         )
         part: Any  # (namespace, mode, payload): the library's annotation covers every way to stream at once
-        async for part in stream:
-            namespace, mode, payload = part
-            if mode == "custom":
-                yield payload
-            elif not namespace and payload["name"] in STEPS:
-                async for event in self._step(payload, begun):
+        try:
+            async for part in stream:
+                namespace, mode, payload = part
+                if mode == "custom":
+                    yield payload
+                    continue
+                if not namespace or namespace[0].startswith("act:"):
+                    self.facts.update(cast("State", payload.get("result") or {}))
+                if namespace or payload["name"] not in STEPS:
+                    continue
+                if payload.get("interrupts"):
+                    question = _question(payload["interrupts"][0]["value"])
+                event = self._step(payload, begun)
+                if event:
                     yield event
+        except StepsNotKept as error:
+            async for ending in self._reflect_unkept(error, begun):
+                yield ending
+            return
+        if question:  # it is put when the run is kept where it waits, so that the answer finds it there
+            self.waiting = True
+            yield question
 
-    async def _step(self, task: dict[str, Any], begun: dict[str, float]) -> AsyncIterator[Event]:
+    def _step(self, task: dict[str, Any], begun: dict[str, float]) -> StepStarted | StepFinished | None:
         step = task["name"]
         if "input" in task:
             begun[step] = time.perf_counter()
-            yield StepStarted(step)
-            return
-        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - begun[step]
-        if task.get("error"):
-            return  # the graph leads a failure to reflect, and raises one of reflect's own
-        if task.get("interrupts"):
-            self.waiting = True
-            asked = task["interrupts"][0]["value"]
-            orders = tuple(OrderTerms.model_validate(order) for order in asked["orders"])
-            yield ApprovalWanted(orders, tuple(asked["warnings"]))
-        else:
-            before = await self._state()
-            yield StepFinished(step, {**before, **(task.get("result") or {})}, self.seconds[step])
+            return StepStarted(step)
+        finished = self._finished(step, begun.pop(step))
+        if task.get("interrupts") or (task.get("error") and not self._has_sent(step)):
+            return None  # the graph leads a failure to reflect, and raises one of reflect's own
+        return finished
 
-    async def _state(self) -> State:
-        """The facts so far; a step that waits inside `act` has not handed its own to the whole yet."""
+    def _finished(self, step: str, began: float) -> StepFinished:
+        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - began
+        return StepFinished(step, {**self.facts}, self.seconds[step])
+
+    def _has_sent(self, step: str) -> bool:
+        return step == "act" and "orders" in self.facts
+
+    async def _reflect_unkept(self, error: StepsNotKept, begun: dict[str, float]) -> AsyncIterator[Event]:
+        """End a run whose steps cannot be kept, which stops the graph: reflect without it, if it has not reflected."""
+        if "reflection" in self.facts:
+            self.facts["notes"] = (*self.facts.get("notes", ()), str(error))
+            return
+        step = ("sense", *self.seconds, *begun)[-1]
+        self.facts.setdefault("failure", describe(step, error))
+        if self._has_sent(step) and begun:
+            yield self._finished(step, begun[step])
+        began = time.perf_counter()
+        yield StepStarted("reflect")
+        with suppress(JournalError):
+            why = "the run could not be kept where it waits"
+            self.context.journal.questions.answer(self.run_id, Answer.SUPERSEDED, why, self.context.clock())
+        self.facts.update(await reflect(self.facts, Runtime(context=self.context, store=self.graph.store)))
+        yield self._finished("reflect", began)
+
+    async def _kept(self) -> State:
+        """The facts on disk; a step that waits inside `act` has not handed its own to the whole yet."""
         snapshot = await self.graph.aget_state(self._config, subgraphs=True)
         facts = dict(snapshot.values)
         for task in snapshot.tasks:
@@ -138,7 +179,7 @@ class Run:
 
     async def record(self) -> RunRecord:
         """What the run amounted to, saved in the journal before it is returned; a note says so if that failed."""
-        state, settings = await self._state(), self.context.settings
+        state, settings = self.facts, self.context.settings
         outcome, message = outcome_of(state, waiting=self.waiting, stopped=self.context.stopping())
         snapshot, thought = state.get("snapshot"), state.get("thought")
         record = RunRecord(
@@ -168,6 +209,11 @@ class Run:
         except JournalError as error:
             return record.model_copy(update={"notes": (*record.notes, str(error))})
         return record
+
+
+def _question(asked: dict[str, Any]) -> ApprovalWanted:
+    orders = tuple(OrderTerms.model_validate(order) for order in asked["orders"])
+    return ApprovalWanted(orders, tuple(asked["warnings"]))
 
 
 def _snapshot_line(snapshot: PortfolioSnapshot, context: Context) -> SnapshotLine:
