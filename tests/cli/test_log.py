@@ -44,9 +44,8 @@ def told(file: Path, name: str, message: str, *arguments: object, error: BaseExc
     """The lines of the file after an event."""
     handler = LogFile(file, pytest.fail)
     handler.setFormatter(Form(RUN, frozenset({"my-secret-key"})))
-    handler.handle(
-        logging.LogRecord(name, logging.INFO, "", 0, message, arguments, error and (type(error), error, None))
-    )
+    traceback = (type(error), error, None) if error else None
+    handler.handle(logging.LogRecord(name, logging.INFO, "", 0, message, arguments, traceback))
     return file.read_text(encoding="utf-8").splitlines()
 
 
