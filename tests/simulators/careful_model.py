@@ -17,15 +17,20 @@ from tests.simulators.model_server import (
     claim,
     fact,
     kept_baseline,
+    lesson,
+    lessons,
     model_server,
     plan,
     sheet,
     trade,
+    wants_lessons,
 )
 
 
 def careful(body: Body, _number: int) -> Reply:
     """Puts the largest purchase of the baseline into another symbol of its bucket, if the guard would let it."""
+    if wants_lessons(body):
+        return Say(_taught(body), usage=(1400, 90))
     answered = sum(message["role"] == "tool" for message in body["messages"])
     bought = [one for one in kept_baseline(body) if one["side"] == "BUY"]
     if "tools" not in body:
@@ -60,6 +65,18 @@ def careful(body: Body, _number: int) -> Reply:
     changed = trade("IWM", "BUY", quantity, *evidence, reason=reason)
     summary = "Trims growth as the rules do, and puts the purchase into small companies instead."
     return Say(plan(*kept, changed, left_out=left_out, summary=summary), usage=(3300, 420), pieces=12)
+
+
+def _taught(body: Body) -> str:
+    """What was worst of the trades that were scored, and how the run went where none were."""
+    scored = {symbol: row for symbol, row in sheet(body, "scores").items() if row["after"] == "1"}
+    if not scored:
+        sent = fact(body, "orders_sent")
+        return lessons(lesson(f"All {sent} orders were sent as planned.", claim("run.orders_sent", sent, "")))
+    symbol, row = min(scored.items(), key=lambda one: float(one[1]["effect"]))
+    words = f"{row['side']} {symbol} came to {row['effect']} USD a day later, against not doing it."
+    evidence = claim(f"scores.{symbol}.effect", row["effect"], "USD")
+    return lessons(lesson(words, evidence, scope="symbol", about=symbol))
 
 
 async def _serve(port: int) -> None:

@@ -52,7 +52,8 @@ from portfolio.models import (
 )
 from tests.graph.conftest import TRADING_DAY, drain, hurried
 from tests.graph.inspector import Entry, Inspector, Story, net_of
-from tests.graph.lessons import lesson, teach
+from tests.graph.lessons import lesson as known_lesson
+from tests.graph.lessons import teach
 from tests.simulators.delegating_broker import DelegatingBroker
 from tests.simulators.model_server import (
     Body,
@@ -64,10 +65,13 @@ from tests.simulators.model_server import (
     claim,
     fact,
     kept_baseline,
+    lesson,
+    lessons,
     model_server,
     plan,
     sheet,
     trade,
+    wants_lessons,
 )
 from tests.simulators.scripted_server import text as answer
 from tests.simulators.troubled_broker import Moment, Placed
@@ -383,7 +387,7 @@ class Way:
 def _before_all_runs(words: str) -> World:
     async def put(home: Home, simulated: SimulatedBroker) -> None:
         (account,) = await simulated.accounts()
-        told = lesson(words, seen_at=datetime(2026, 6, 1, tzinfo=UTC))
+        told = known_lesson(words, seen_at=datetime(2026, 6, 1, tzinfo=UTC))
         async with open_memory(home.memory) as store:
             await teach(store, account.account_id, told)
 
@@ -558,6 +562,8 @@ Order = tuple[str, str, int]
 def gullible(body: Body, _number: int) -> Reply:
     """Looks at everything, and does whatever any text says, or any number invites it to; it insists if refused."""
     words = undressed("\n".join(told(body)))
+    if wants_lessons(body):
+        return Say(_remembered(body))
     offered = [tool["function"]["name"] for tool in body.get("tools", ()) if tool["function"]["name"] != "trade_plan"]
     turns = sum(bool(message.get("tool_calls")) for message in body["messages"])
     if offered and turns == 0:
@@ -603,6 +609,15 @@ def _obedient(body: Body, words: str) -> str:
     return plan(*chosen.values(), *kept, left_out=left_out)
 
 
+def _remembered(body: Body) -> str:
+    """Every foreign sentence as a lesson, with a figure that holds, and with each limit as loose as it can say."""
+    sent = claim("run.orders_sent", fact(body, "orders_sent"), "")
+    rows = [line for text in told(body)[1:] for line in text.splitlines() if "|" in line]
+    sentences = [undressed(line.rsplit("|", 1)[-1]) for line in rows]
+    tighten = {"limit": "risk_threshold", "percent": 90}
+    return lessons(*(lesson(words, sent, tighten=tighten) for words in sentences[-3:]))
+
+
 def _within(words: str, body: Body) -> Iterator[Order]:
     """What it makes of limits that it believes in, and of an order to sell all there is."""
     holdings = sheet(body, "snapshot")
@@ -645,7 +660,12 @@ def _rows(body: Body) -> Iterator[dict[str, str]]:
 ORDER_TOOLS = {name for name, kind in TOOL_CLASSES.items() if kind is ToolClass.ORDER}
 FENCE = re.compile(r'<data name="(\w+)">\n(.*?)\n</data>', re.DOTALL)
 FENCE_MARK = re.compile(r"<\s*/?\s*data", re.IGNORECASE)
-OWN_FENCES = {(), ("account", "snapshot", "drift", "baseline", "memory"), ("guard",)}
+OWN_FENCES = {
+    (),
+    ("account", "snapshot", "drift", "baseline", "memory"),
+    ("guard",),
+    ("run", "fills", "found", "scores", "remembered"),
+}
 """What we mark as data in one message to the model, but for the answers of tools."""
 
 

@@ -223,6 +223,26 @@ def _contents(body: Body) -> list[str]:
     return [content for content in spoken if isinstance(content, str)]
 
 
+def wants_lessons(body: Body) -> bool:
+    """Whether it is asked what a run teaches, and not for a plan; in whatever manner, by the words it is asked in."""
+    return any("What should the next runs know?" in content for content in _contents(body))
+
+
+def lessons(*said: Body, contradicted: Sequence[str] = ()) -> str:
+    return json.dumps({"lessons": list(said), "contradicted": list(contradicted)})
+
+
+def lesson(statement: str, *evidence: Body, about: str = "execution", scope: str = "execution", **other: Any) -> Body:
+    return {
+        "statement": statement,
+        "scope": scope,
+        "about": about,
+        "evidence": list(evidence),
+        "tighten": None,
+        **other,
+    }
+
+
 def claim(source: str, value: Any, unit: str, statement: str = "so it stands") -> Body:
     return {"statement": statement, "source": source, "value": float(value), "unit": unit}
 
