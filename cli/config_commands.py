@@ -21,7 +21,7 @@ from cli.exit_codes import ExitCode
 from cli.options import ConfigOption, HomeOption
 from cli.problems import print_problems
 from config.home import Home, find_home
-from config.problems import ConfigError
+from config.problems import ConfigError, printable, shown
 
 if TYPE_CHECKING:
     from config.load import Loaded
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Write, check and show the configuration.", no_args_is_help=True)
 
-NOTHING_WRITTEN, UNUSABLE = "nothing was written", "no run would start with it"
+NOTHING_WRITTEN, NOTHING_CHANGED = "nothing was written", "nothing was changed"
+UNUSABLE = "no run would start with it"
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
@@ -87,6 +88,46 @@ def show(
             typer.echo(json.dumps(rows, indent=2))
         else:
             Console().print(table_of(rows))
+
+
+@app.command("set")
+def set_value(
+    key: Annotated[str, typer.Argument(help="The setting, as docs/configuration.md names it.")],
+    value: Annotated[str, typer.Argument(help="Its new value: a word, a number, or JSON.")],
+    home: HomeOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Change one value in the config file, if all of it is valid then; the order of its keys stays.
+
+    Example: smart-agent config set risk_threshold 500
+    """
+    from config.json_file import read_object, write_object  # noqa: PLC0415  (see the module's docstring)
+    from config.load import load_document  # noqa: PLC0415
+
+    with told_problems(NOTHING_CHANGED):
+        file = target_of(home, config)
+        before = read_object(file) if os.path.lexists(file) or config else {}
+        after = {**before, key: _meant(value)}
+        loaded = load_document(after, file=file, environ=os.environ)
+        if key in before and before[key] == after[key]:
+            typer.echo(f"{key} is {shown(after[key], name=key)} already; nothing was changed.")
+            return
+        write_object(file.resolve(), after)
+    was = shown(before[key], name=key) if key in before else "not set"
+    typer.echo(f"{file}: {key} was {was}, and is {shown(after[key], name=key)}.")
+    stronger = loaded.sources.get(key)
+    if stronger and stronger != printable(str(file)):
+        typer.echo(f"{stronger} is stronger, and still decides.", err=True)
+
+
+def _meant(value: str) -> Any:
+    """The value as JSON where it is that, else as the word it is."""
+    from config.json_file import parse  # noqa: PLC0415  (see the module's docstring)
+
+    try:
+        return parse(value, key="value", source="the command line")
+    except ConfigError:
+        return value
 
 
 @contextmanager

@@ -25,7 +25,9 @@ SURE = 2.0
 def scorecard(home: HomeOption = None, account: KnownAccountOption = None, *, as_json: JsonOption = False) -> None:
     """Show what decisions were worth 1, 5 and 20 trading days later, against not having done them, net of cost.
 
-    Which of rules and model plans is set by think_mode in the configuration; this is what to set it by.
+    Nothing is decided by it: who plans is set with `smart-agent config set think_mode`, and this is what to set it by.
+
+    Example: smart-agent scorecard --json
     """
     from portfolio.performance.scoring import standings  # noqa: PLC0415  (pydantic is not for the help page)
 
@@ -78,6 +80,8 @@ def _print(account: str, rows: list[Row]) -> None:
     console.print(table)
     console.print(
         Text(
-            "Mean and worst in % of a trade's value, the effect in USD. A t of 2 or more is hardly chance.", style="dim"
+            "Mean and worst in % of a trade's value, the effect in USD. A t of 2 or more is hardly chance.\n"
+            "Who plans is yours to say: `smart-agent config set think_mode model`, or rules, or shadow.",
+            style="dim",
         )
     )

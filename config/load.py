@@ -31,6 +31,7 @@ __all__ = [
     "Problem",
     "load",
     "load_address",
+    "load_document",
     "load_settings",
     "load_strategy",
     "load_usable",
@@ -141,9 +142,19 @@ def load_strategy(name: str) -> tuple[TradingRule, ...]:
     return shipped_rules(name)
 
 
+def load_document(document: Mapping[str, Any], *, file: Path, environ: Mapping[str, str]) -> Loaded:
+    """Like `load`, as if `file` held `document`."""
+    layers = Layers()
+    add_document(layers, dict(document), printable(str(file)))
+    add_others(layers, environ, NOTHING, None)
+    return Loaded(validated(layers), dict(layers.sources))
+
+
 def add_file(layers: Layers, file: Path) -> None:
-    source = printable(str(file))
-    found = read_object(file)
+    add_document(layers, read_object(file), printable(str(file)))
+
+
+def add_document(layers: Layers, found: dict[str, Any], source: str) -> None:
     layers.problems.extend(repetitions(found, source))
     if found.pop("openai_api_key", None) is not None:
         layers.problems.append(

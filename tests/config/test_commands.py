@@ -82,6 +82,86 @@ def test_samples_write_nothing_if_one_of_them_exists(home: Path) -> None:
     assert (home / "config_aggressive.json").read_text() == "mine"
 
 
+def set_in(home: Path, *words: str, **environ: str) -> Result:
+    return run(home, "set", *words, environ=environ)
+
+
+def test_set_changes_one_value_and_keeps_the_order_of_the_keys(home: Path) -> None:
+    home.mkdir()
+    file = home / "config.json"
+    file.write_text('{"min_cash": 2.0, "risk_threshold": 1000, "max_positions": 7}')
+    done = set_in(home, "risk_threshold", "500")
+    assert (done.exit_code, done.stdout) == (0, f"{file}: risk_threshold was 1000, and is 500.\n")
+    assert list(json.loads(file.read_text()).items()) == [
+        ("min_cash", 2.0),
+        ("risk_threshold", 500),
+        ("max_positions", 7),
+    ]
+    again = set_in(home, "risk_threshold", "500")
+    assert (again.exit_code, again.stdout) == (0, "risk_threshold is 500 already; nothing was changed.\n")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kept"),
+    [
+        ("think_mode", "shadow", "shadow"),
+        ("strategy", "conservative", "conservative"),
+        ("tws_account", "null", None),
+        ("allow_delayed_data", "true", True),
+        ("live_accounts", '["U1234567"]', ["U1234567"]),
+        ("require_approval", "above:5000", "above:5000"),
+    ],
+)
+def test_set_makes_the_file_where_there_is_none(home: Path, key: str, value: str, kept: object) -> None:
+    done = set_in(home, key, value)
+    assert done.exit_code == 0, done.stderr
+    assert "was not set" in done.stdout
+    assert json.loads((home / "config.json").read_text()) == {key: kept}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("risk_treshold", "500", "risk_threshold"),
+        ("risk_threshold", "lots", "risk_threshold"),
+        ("risk_threshold", "20000", "max_trade_value"),
+        ("risk_threshold", '{"a": 1, "a": 2}', "more than once"),
+        ("min_cash", "NaN", "min_cash"),
+        ("openai_api_key", KEY, "OPENAI_API_KEY"),
+        ("trading_rules", "[]", "no rule is enabled"),
+        ("[red]", "1", "no such key"),
+    ],
+)
+def test_set_refuses_what_would_not_be_valid_and_changes_nothing(home: Path, key: str, value: str, words: str) -> None:
+    home.mkdir()
+    (home / "config.json").write_text('{"max_positions": 7}')
+    refused = set_in(home, key, value)
+    assert refused.exit_code == 2
+    assert "nothing was changed" in refused.stderr
+    assert words in refused.stderr
+    assert KEY not in refused.stderr
+    assert (home / "config.json").read_text() == '{"max_positions": 7}'
+
+
+def test_set_says_what_is_stronger(home: Path) -> None:
+    done = set_in(home, "risk_threshold", "500", RISK_THRESHOLD="700")
+    assert done.exit_code == 0
+    assert "environment variable RISK_THRESHOLD is stronger" in done.stderr
+
+
+def test_set_leaves_a_broken_file_alone_and_follows_a_link(home: Path, tmp_path: Path) -> None:
+    home.mkdir()
+    real = tmp_path / "real.json"
+    (home / "config.json").symlink_to(real)
+    real.write_text("{mine")
+    assert set_in(home, "max_positions", "9").exit_code == 2
+    assert real.read_text() == "{mine"
+    real.write_text('{"max_positions": 7}')
+    assert set_in(home, "max_positions", "9").exit_code == 0
+    assert json.loads(real.read_text()) == {"max_positions": 9}
+    assert (home / "config.json").is_symlink()
+
+
 def test_validate_says_valid(home: Path) -> None:
     assert "no config file" in run(home, "validate").stdout
     run(home, "create")
