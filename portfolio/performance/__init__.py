@@ -3,6 +3,7 @@
 from portfolio.performance.books import Books, Event, Holding, Payment, PaymentKind, Split, Trade
 from portfolio.performance.changes import Observed, explained
 from portfolio.performance.returns import Valuation, gain, growth, time_weighted_return
+from portfolio.performance.surroundings import Stand, Surroundings
 
 __all__ = [
     "Books",
@@ -12,6 +13,8 @@ __all__ = [
     "Payment",
     "PaymentKind",
     "Split",
+    "Stand",
+    "Surroundings",
     "Trade",
     "Valuation",
     "explained",

@@ -1,4 +1,4 @@
-"""How decisions were carried out, and what fills cost against the price of the moment they were decided on."""
+"""How orders ended and decisions were carried out, and what fills cost against the price when they were decided on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,52 @@ from decimal import Decimal
 from portfolio.models import Fact
 from portfolio.percent import in_percent
 from portfolio.performance.books import ZERO
-from portfolio.performance.scoring import Decision, Fate
+from portfolio.performance.scoring import HORIZONS, Decision, Fate, Score
 
 BASIS_POINTS = 100
 """In one percent."""
+
+
+class Ends(Fact):
+    """How many orders came to which end, and how many have come to none yet; a part of a cancelled one may have filled.
+
+    `not_sent` are those that the guard refused or that were given up before the broker got them.
+    """
+
+    filled: int
+    rejected: int
+    cancelled: int
+    open: int
+    not_sent: int
+
+    @property
+    def sent(self) -> int:
+        return self.filled + self.rejected + self.cancelled + self.open
+
+
+class Helped(Fact):
+    """How many of the `scored` decisions were better than not having done them, so many trading days later."""
+
+    horizon: int
+    scored: int
+    helped: int
+
+
+def helped(scores: Iterable[Score]) -> tuple[Helped, ...]:
+    """By horizon, of what was done; one trade that rules and model both proposed was done once."""
+    done = {
+        (one.horizon, one.decision.run_id, one.decision.symbol, one.decision.side): one
+        for one in scores
+        if one.decision.fate is Fate.EXECUTED
+    }
+    return tuple(
+        Helped(
+            horizon=horizon,
+            scored=sum(one.horizon == horizon for one in done.values()),
+            helped=sum(one.horizon == horizon and one.effect > 0 for one in done.values()),
+        )
+        for horizon in HORIZONS
+    )
 
 
 class Execution(Fact):

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from portfolio.models import Fact, Utc
 from portfolio.performance.books import ZERO, Books, Event
-from portfolio.performance.returns import Valuation, deepest_fall, gain, growth, time_weighted_return
+from portfolio.performance.returns import Valuation, deepest_fall, gain, growth
 
 
 class Line(Fact):
@@ -82,7 +82,7 @@ def report_of(
         unrealised=gained - realised - income,
         income=income,
         commissions=ended.commissions - books.commissions,
-        time_weighted_return=time_weighted_return(valuations),
+        time_weighted_return=100 * (grown[-1] - 1) if len(grown) > 1 else None,
         deepest_fall=deepest_fall(grown),
         lines=tuple(line for line in lines if line.shares or line.gained),
         points=_points(valuations, grown),

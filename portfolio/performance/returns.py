@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from itertools import pairwise
 
 from portfolio.models import Amount, Fact, Utc
 from portfolio.performance.books import ZERO
@@ -27,9 +26,14 @@ def growth(valuations: Sequence[Valuation]) -> list[float]:
 
     A stretch that began with nothing earned nothing.
     """
-    grown = [1.0] if valuations else []
-    for before, now in pairwise(valuations):
-        earned = float((now.value - now.flow) / before.value) if before.value > 0 else 1.0
+    return linked([one.value for one in valuations], [one.flow for one in valuations])
+
+
+def linked(values: Sequence[Decimal], flows: Sequence[Decimal]) -> list[float]:
+    """As `growth`, of values and of what came (or went) before each, in USD."""
+    grown = [1.0] if values else []
+    for before, now, flow in zip(values, values[1:], flows[1:], strict=False):
+        earned = float((now - flow) / before) if before > 0 else 1.0
         grown.append(grown[-1] * max(earned, 0.0))
     return grown
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portfolio.models import Side
-from portfolio.performance.execution import Execution
+from portfolio.performance.execution import Execution, Helped, helped
 from portfolio.performance.scoring import Decision, Fate, Score, Standing, standings, t_value
 
 AT = datetime(2026, 6, 15, 20, tzinfo=UTC)
@@ -50,6 +50,22 @@ def test_scores_together_by_hand() -> None:
     assert together.worst == pytest.approx(-1)
     assert together.t_value == pytest.approx(1.1547, abs=1e-4)
     assert Standing.of([]) is None
+
+
+def test_what_helped_is_counted_of_what_was_done_and_once() -> None:
+    """The model's copy of a trade of the rules is the same trade, and a refused one was not done."""
+    scores = [
+        score("20"),
+        score("20", source="a model"),
+        score("-10", symbol="KO"),
+        score("50", symbol="KO", fate=Fate.REJECTED),
+        score("5").model_copy(update={"horizon": 20}),
+    ]
+    assert helped(scores) == (
+        Helped(horizon=1, scored=2, helped=1),
+        Helped(horizon=5, scored=0, helped=0),
+        Helped(horizon=20, scored=1, helped=1),
+    )
 
 
 @pytest.mark.parametrize("sample", [[], [1.0], [2.0, 2.0]])
