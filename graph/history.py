@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from decimal import Decimal
 
+from config.settings import Settings
 from graph.journal import Journal
 from graph.journal.history import Observation
+from portfolio.drift import DRIFT_PLACES, drift_table
 from portfolio.models import PortfolioSnapshot, Position
-from portfolio.performance import Observed
+from portfolio.performance import Observed, Stand, Surroundings
 
 SHARES = "STK"
 
 
-def keep_look(snapshot: PortfolioSnapshot, run_id: str, journal: Journal) -> None:
+def keep_look(snapshot: PortfolioSnapshot, settings: Settings, run_id: str, journal: Journal) -> None:
     """Keep a look at the account if it can be trusted, before anything else is sent; raises `JournalError`."""
     if snapshot.fit_to_trade:
-        journal.history.keep(snapshot.account.account_id, observation_of(snapshot, run_id))
+        look, around = observation_of(snapshot, run_id), surroundings_of(snapshot, settings)
+        journal.history.keep(snapshot.account.account_id, look, around)
 
 
 def observation_of(snapshot: PortfolioSnapshot, run_id: str) -> Observation:
@@ -35,6 +38,19 @@ def observation_of(snapshot: PortfolioSnapshot, run_id: str) -> Observation:
         net_liquidation=snapshot.summary.net_liquidation,
         seen=Observed(at=snapshot.as_of, cash=snapshot.summary.total_cash, shares=shares, prices=prices),
         costs=costs,
+    )
+
+
+def surroundings_of(snapshot: PortfolioSnapshot, settings: Settings) -> Surroundings:
+    """Every price there is, and where each bucket of known value stands against its target."""
+    return Surroundings(
+        prices={symbol: quote.last for symbol, quote in snapshot.quotes.items() if quote.last and quote.last > 0},
+        targets={symbol: rule.share_of(symbol) for rule in settings.rules for symbol in rule.symbols},
+        buckets={
+            bucket.name: Stand(round(bucket.weight, DRIFT_PLACES), bucket.target)
+            for bucket in drift_table(snapshot, settings).buckets
+            if not bucket.unvalued
+        },
     )
 
 

@@ -25,7 +25,7 @@ async def reflect(state: State, runtime: Runtime[Context]) -> State:
     whole: State = state if after is None else {**state, "snapshot_after": after}
     try:
         if after and state.get("orders"):
-            keep_look(after, state["run_id"], context.journal)
+            keep_look(after, context.settings, state["run_id"], context.journal)
         learned = await learn(whole, await keep_and_score(state, context), runtime)
     except JournalError as error:
         notes.append(f"The account's history could not be kept ({error}).")

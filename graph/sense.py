@@ -62,7 +62,7 @@ async def sense(state: State, runtime: Runtime[Context]) -> State:
         await settle_earlier_orders(account.account_id, context)
         runtime.stream_writer(Progress("reading the account and its market"))
         snapshot = await observe(account, context, listing)
-        keep_look(snapshot, state["run_id"], context.journal)
+        keep_look(snapshot, context.settings, state["run_id"], context.journal)
     finally:
         listing.cancel()
         await asyncio.gather(listing, return_exceptions=True)

@@ -37,18 +37,21 @@ ORDERS = Table(
     TABLES,
     Column("client_order_id", String, primary_key=True),
     Column("run_id", String, nullable=False, index=True),
-    Column("account_id", String, nullable=False, index=True),
+    Column("account_id", String, nullable=False),
     Column("symbol", String, nullable=False),
     Column("side", String, nullable=False),
     Column("quantity", String, nullable=False),  # of a hostile plan, larger than any integer of a database
     Column("state", String, nullable=False, index=True),
     Column("approved", String),  # the ApprovedOrder, once there is one
     Column("judged_as_of", String),  # by the broker's clock, as the next two
-    Column("sent_at", String, index=True),
-    Column("trading_day", Date, index=True),  # of the attempt to send it, in New York
+    Column("sent_at", String),
+    Column("trading_day", Date),  # of the attempt to send it, in New York
     Column("submitting_at", String),  # by the agent's own clock
     Column("held_before", String),  # shares, before it was sent
     Column("record", String),  # the OrderRecord: what is known since
+    Index("ix_orders_account_state", "account_id", "state"),
+    Index("ix_orders_account_sent", "account_id", "sent_at"),
+    Index("ix_orders_account_day", "account_id", "trading_day"),
 )
 CHANGES = Table(
     "order_changes",
@@ -94,7 +97,7 @@ QUESTIONS = Table(
     Column("asked_at", String, nullable=False),
     Column("expires_at", String, nullable=False),
     Column("question", String, nullable=False),
-    Column("answer", String),
+    Column("answer", String, index=True),
     Column("answered_at", String),
     Column("why", String),
 )
@@ -119,6 +122,14 @@ OBSERVATIONS = Table(
     Column("last_change", Integer, nullable=False),  # of orders, that is booked with this one or before
     Index("ix_observations_account", "account_id", "number"),
 )
+SURROUNDINGS = Table(
+    "surroundings",
+    TABLES,
+    Column("observation", Integer, primary_key=True),
+    Column("prices", String, nullable=False),  # JSON: USD by symbol
+    Column("targets", String, nullable=False),  # JSON: % of the account by symbol
+    Column("buckets", String, nullable=False),  # JSON: weight and target in % by bucket
+)
 EVENTS = Table(
     "events",
     TABLES,
@@ -130,6 +141,7 @@ EVENTS = Table(
     Column("event", String, nullable=False),
     Column("confirmed", Boolean, nullable=False),  # by a person
     Index("ix_events_account", "account_id", "number"),
+    Index("ix_events_account_kind", "account_id", "kind"),
 )
 MARKS = Table(
     "marks",
@@ -137,6 +149,7 @@ MARKS = Table(
     Column("conid", Integer, primary_key=True),
     Column("trading_day", Date, primary_key=True),
     Column("price", String, nullable=False),  # the last that a run saw that day, in USD
+    Index("ix_marks_day", "trading_day"),
 )
 DECISIONS = Table(
     "decisions",
@@ -156,6 +169,7 @@ SCORES = Table(
     Column("later", String),  # None until it is scored, as the next
     Column("effect", String),
     Index("ix_scores_open", "effect", "due"),
+    Index("ix_scores_due", "due"),
 )
 TIGHTENINGS = Table(
     "tightenings",

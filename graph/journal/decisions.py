@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 
-from sqlalchemy import select
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, select
 
 from graph.journal.database import DECISIONS, MARKS, SCORES, Database, put
+from graph.journal.history import runs_from
 from portfolio.models import Fact
 from portfolio.performance.scoring import Decision, Score
 
-EVER = datetime(1970, 1, 1, tzinfo=UTC)
+MANY = TypeAdapter(list[Decision])
 
 
 class Due(Fact):
@@ -45,12 +47,10 @@ class Decisions:
                     score = {"decision": number, "horizon": horizon, "due": day}
                     connection.execute(SCORES.insert().values(score))
 
-    def of_account(self, account_id: str, since: datetime) -> tuple[Decision, ...]:
-        """Every decision from then on, oldest first."""
-        query = select(DECISIONS.c.decision).where(DECISIONS.c.account_id == account_id).order_by(DECISIONS.c.number)
-        with self._database.change() as connection:
-            kept = [Decision.model_validate_json(text) for text in connection.scalars(query)]
-        return tuple(decision for decision in kept if decision.decided_at >= since)
+    def since(self, account_id: str, first: int) -> tuple[tuple[Decision, ...], tuple[Score, ...]]:
+        """Those of the runs that began with the look of that number or later, and their scores, oldest first."""
+        of_account = DECISIONS.c.account_id == account_id
+        return self._read(of_account, DECISIONS.c.run_id.in_(runs_from(account_id, first)))
 
     def are_kept(self, run_id: str) -> bool:
         query = select(DECISIONS.c.number).where(DECISIONS.c.run_id == run_id).limit(1)
@@ -96,19 +96,43 @@ class Decisions:
             connection.execute(change.values(later=str(later), effect=str(effect)))
         return Score(decision=due.decision, horizon=due.horizon, later=later, effect=effect)
 
-    def scores(self, account_id: str, since: datetime = EVER) -> tuple[Score, ...]:
-        """Every score that is given to decisions from then on, oldest decision first."""
-        query = select(SCORES, DECISIONS.c.decision.label("text"))
-        query = query.join(DECISIONS, DECISIONS.c.number == SCORES.c.decision)
-        query = query.where(SCORES.c.effect.is_not(None), DECISIONS.c.account_id == account_id)
+    def scores(self, account_id: str) -> tuple[Score, ...]:
+        """Every score that is given, oldest decision first."""
+        _, scores = self._read(DECISIONS.c.account_id == account_id)
+        return scores
+
+    def lately(self, account_id: str, horizon: int, since: date) -> tuple[Score, ...]:
+        """The scores after so many trading days that were due on `since` or later, oldest decision first."""
+        query = select(SCORES.c.later, SCORES.c.effect, DECISIONS.c.decision.label("text"))
+        query = query.join(DECISIONS, DECISIONS.c.number == SCORES.c.decision).where(
+            SCORES.c.due >= since,
+            SCORES.c.horizon == horizon,
+            SCORES.c.effect.is_not(None),
+            DECISIONS.c.account_id == account_id,
+        )
         with self._database.change() as connection:
             return tuple(
                 Score(
                     decision=Decision.model_validate_json(row.text),
-                    horizon=row.horizon,
+                    horizon=horizon,
                     later=Decimal(row.later),
                     effect=Decimal(row.effect),
                 )
-                for row in connection.execute(query.order_by(SCORES.c.decision, SCORES.c.horizon))
-                if Decision.model_validate_json(row.text).decided_at >= since
+                for row in connection.execute(query.order_by(SCORES.c.decision))
             )
+
+    def _read(self, *conditions: ColumnElement[bool]) -> tuple[tuple[Decision, ...], tuple[Score, ...]]:
+        """Decisions, and the scores they have been given; read as one list, which is much quicker than one by one."""
+        texts = select(DECISIONS.c.number, DECISIONS.c.decision).where(*conditions).order_by(DECISIONS.c.number)
+        query = select(SCORES.c.decision, SCORES.c.horizon, SCORES.c.later, SCORES.c.effect)
+        query = query.join(DECISIONS, DECISIONS.c.number == SCORES.c.decision)
+        query = query.where(SCORES.c.effect.is_not(None), *conditions).order_by(SCORES.c.decision, SCORES.c.horizon)
+        with self._database.change() as connection:
+            kept, rows = connection.execute(texts).all(), connection.execute(query).all()
+        read = MANY.validate_json(f"[{','.join(text for _, text in kept)}]")
+        decisions = dict(zip((number for number, _ in kept), read, strict=True))
+        scores = tuple(
+            Score(decision=decisions[number], horizon=horizon, later=Decimal(later), effect=Decimal(effect))
+            for number, horizon, later, effect in rows
+        )
+        return tuple(read), scores

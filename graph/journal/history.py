@@ -6,14 +6,19 @@ is put down to splits, to trades of others and to cash that came or went (`portf
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from math import prod
+from typing import Annotated
 
-from sqlalchemy import Connection, RowMapping, func, select
+from pydantic import Field, TypeAdapter
+from sqlalchemy import Connection, RowMapping, Select, func, select
 
-from graph.journal.database import CHANGES, EVENTS, OBSERVATIONS, ORDERS, Database, JournalError
+from graph.journal.database import CHANGES, EVENTS, OBSERVATIONS, ORDERS, SURROUNDINGS, Database, JournalError
 from portfolio.models import Amount, Fact, OrderRecord
 from portfolio.performance import (
     Books,
@@ -23,12 +28,18 @@ from portfolio.performance import (
     Payment,
     PaymentKind,
     Split,
+    Stand,
+    Surroundings,
     Trade,
     Valuation,
     explained,
 )
+from portfolio.performance.benchmarks import Marked
 
 ZERO = Decimal(0)
+NOT_KNOWN = Surroundings()
+MANY = TypeAdapter(list[Annotated[Event, Field(union_mode="left_to_right")]])
+"""Reads many events at once, which takes a fraction of the time that one by one takes."""
 
 
 class Observation(Fact):
@@ -49,16 +60,21 @@ class Entry(Fact):
     confirmed: bool
 
 
-class Period(Fact):
+@dataclass(frozen=True)
+class Period:
     """What became of an account: `books` at the `first` look, and the events and valuations from then to the `last`.
 
-    The first of the `valuations` is that of the first look.
+    `start` is the number of the first look. The first of the `valuations` is of that, and `buckets` says for each where
+    they stood. `marked` are those that benchmarks are reckoned at.
     """
 
+    start: int
     books: Books
     first: Observation
     entries: tuple[Entry, ...]
     valuations: tuple[Valuation, ...]
+    buckets: tuple[Mapping[str, Stand], ...]
+    marked: tuple[Marked, ...]
     last: Observation
 
 
@@ -68,8 +84,11 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def keep(self, account_id: str, observation: Observation) -> None:
-        """Keep a look at the account, and what happened since the one before; an older one is left out."""
+    def keep(self, account_id: str, observation: Observation, around: Surroundings = NOT_KNOWN) -> None:
+        """Keep a look at the account, and what happened since the one before; an older one is left out.
+
+        What is held counts at the price that the account's value rests on, whatever price is `around`.
+        """
         with self._database.change() as connection:
             last = _last(connection, account_id)
             if last and observation.seen.at < datetime.fromisoformat(last["at"]):
@@ -91,6 +110,8 @@ class History:
                 "last_change": changed,
             }
             connection.execute(OBSERVATIONS.insert().values(row))
+            prices = {**around.prices, **observation.seen.prices}
+            connection.execute(SURROUNDINGS.insert().values(observation=number, **_written(prices, around)))
 
     def accounts(self) -> tuple[str, ...]:
         """Those that were looked at, the one of the last look first."""
@@ -119,13 +140,16 @@ class History:
                 earlier = connection.execute(until).mappings().one_or_none()
             last = _last(connection, account_id)
         first, start = Observation.model_validate_json(opening["account"]), earlier or opening
-        entries = self.entries(account_id)
+        entries, valuations = self.entries(account_id), self._valuations(account_id, start["number"])
         before = [entry.event for entry in entries if entry.observation <= start["number"]]
         return Period(
+            start=start["number"],
             books=_opened(first).after(*before),
             first=Observation.model_validate_json(start["account"]),
             entries=tuple(entry for entry in entries if entry.observation > start["number"]),
-            valuations=self.valuations(account_id, start["number"]),
+            valuations=tuple(valuations.values()),
+            buckets=self._buckets(account_id, start["number"]),
+            marked=self._marked(account_id, valuations),
             last=Observation.model_validate_json(last["account"]) if last else first,
         )
 
@@ -133,19 +157,16 @@ class History:
         """Every event, oldest first."""
         query = select(EVENTS).where(EVENTS.c.account_id == account_id).order_by(EVENTS.c.number)
         with self._database.change() as connection:
-            return tuple(map(_entry, connection.execute(query).mappings()))
+            rows = connection.execute(query).all()
+        events = MANY.validate_json(f"[{','.join(row.event for row in rows)}]")
+        return tuple(
+            Entry(number=row.number, observation=row.observation, event=event, confirmed=row.confirmed)
+            for row, event in zip(rows, events, strict=True)
+        )
 
-    def valuations(self, account_id: str, first: int = 1) -> tuple[Valuation, ...]:
-        """What the account was worth at each look from that number on, with what the investor paid in before it."""
-        flows = self._flows(account_id)
-        query = select(OBSERVATIONS.c.number, OBSERVATIONS.c.at, OBSERVATIONS.c.value)
-        query = query.where(OBSERVATIONS.c.account_id == account_id, OBSERVATIONS.c.number >= first)
-        query = query.order_by(OBSERVATIONS.c.number)
-        with self._database.change() as connection:
-            return tuple(
-                Valuation(at=datetime.fromisoformat(at), value=Decimal(value), flow=flows.get(number, ZERO))
-                for number, at, value in connection.execute(query)
-            )
+    def valuations(self, account_id: str) -> tuple[Valuation, ...]:
+        """What the account was worth at each look, with what the investor paid in before it."""
+        return tuple(self._valuations(account_id, 1).values())
 
     def split_ratio(self, account_id: str, symbol: str, since: datetime) -> Decimal:
         """What one share of then has become by splits, in shares."""
@@ -176,6 +197,41 @@ class History:
             connection.execute(change.values(event=known.model_dump_json(), kind=kind.value, confirmed=True))
             return known
 
+    def _valuations(self, account_id: str, first: int) -> dict[int, Valuation]:
+        """By number, from the look `first` on."""
+        flows = self._flows(account_id)
+        query = select(OBSERVATIONS.c.number, OBSERVATIONS.c.at, OBSERVATIONS.c.value)
+        query = query.where(OBSERVATIONS.c.account_id == account_id, OBSERVATIONS.c.number >= first)
+        query = query.order_by(OBSERVATIONS.c.number)
+        with self._database.change() as connection:
+            return {
+                number: Valuation(at=datetime.fromisoformat(at), value=Decimal(value), flow=flows.get(number, ZERO))
+                for number, at, value in connection.execute(query)
+            }
+
+    def _buckets(self, account_id: str, first: int) -> tuple[dict[str, Stand], ...]:
+        """Of each look from that number on."""
+        query = select(SURROUNDINGS.c.buckets)
+        query = query.join(OBSERVATIONS, OBSERVATIONS.c.number == SURROUNDINGS.c.observation)
+        query = query.where(OBSERVATIONS.c.account_id == account_id, OBSERVATIONS.c.number >= first)
+        with self._database.change() as connection:
+            texts = connection.scalars(query.order_by(OBSERVATIONS.c.number)).all()
+        return tuple({name: Stand(*stand) for name, stand in json.loads(text).items()} for text in texts)
+
+    def _marked(self, account_id: str, valuations: Mapping[int, Valuation]) -> tuple[Marked, ...]:
+        """The first of them, each day's last, and those that money came at; reading prices is what takes long."""
+        last = {look.at.date(): number for number, look in valuations.items()}
+        wanted = {min(valuations), *last.values(), *(number for number, look in valuations.items() if look.flow)}
+        columns = SURROUNDINGS.c.observation, SURROUNDINGS.c.prices, SURROUNDINGS.c.targets
+        query = select(*columns).join(OBSERVATIONS, OBSERVATIONS.c.number == SURROUNDINGS.c.observation)
+        query = query.where(OBSERVATIONS.c.account_id == account_id, OBSERVATIONS.c.number >= min(valuations))
+        with self._database.change() as connection:
+            return tuple(
+                Marked(valuations[number], _prices(prices), _targets(targets))
+                for number, prices, targets in connection.execute(query.order_by(OBSERVATIONS.c.number))
+                if number in wanted
+            )
+
     def _flows(self, account_id: str) -> dict[int, Decimal]:
         """By the look that found it."""
         kinds = [kind.value for kind in PaymentKind if kind.is_flow]
@@ -188,6 +244,12 @@ class History:
         return flows
 
 
+def runs_from(account_id: str, first: int) -> Select[tuple[str]]:
+    """The ids of the account's runs that began with the look of that number, or later."""
+    query = select(OBSERVATIONS.c.run_id).where(OBSERVATIONS.c.account_id == account_id)
+    return query.group_by(OBSERVATIONS.c.run_id).having(func.min(OBSERVATIONS.c.number) >= first)
+
+
 def _opened(first: Observation) -> Books:
     """The books at the very first look: what was held then cost what the broker says."""
     holdings = {
@@ -195,6 +257,25 @@ def _opened(first: Observation) -> Books:
         for symbol, shares in first.seen.shares.items()
     }
     return Books(cash=first.seen.cash, holdings=holdings)
+
+
+def _written(prices: Mapping[str, Decimal], around: Surroundings) -> dict[str, str]:
+    """The columns of a look's surroundings."""
+    return {
+        "prices": json.dumps({symbol: str(price) for symbol, price in prices.items()}),
+        "targets": json.dumps(around.targets),
+        "buckets": json.dumps(around.buckets),
+    }
+
+
+def _prices(text: str) -> dict[str, Decimal]:
+    return {symbol: Decimal(price) for symbol, price in json.loads(text).items()}
+
+
+@lru_cache(maxsize=8)
+def _targets(text: str) -> dict[str, float]:
+    """Targets rarely change from look to look."""
+    return dict(json.loads(text))
 
 
 def _last(connection: Connection, account_id: str) -> RowMapping | None:
@@ -209,10 +290,12 @@ def _next(connection: Connection) -> int:
 def _trades_since(connection: Connection, account_id: str, change: int, at: datetime) -> list[Trade]:
     """What our orders traded that is not booked yet: only those that changed since can have."""
     touched = select(CHANGES.c.client_order_id).where(CHANGES.c.number > change)
-    query = select(ORDERS.c.record).where(
-        ORDERS.c.account_id == account_id, ORDERS.c.record.is_not(None), ORDERS.c.client_order_id.in_(touched)
+    # By their ids alone, as an index by account would lead through all of its orders.
+    query = select(ORDERS.c.account_id, ORDERS.c.record).where(
+        ORDERS.c.client_order_id.in_(touched), ORDERS.c.record.is_not(None)
     )
-    records = [OrderRecord.model_validate_json(text) for text in connection.scalars(query.order_by(ORDERS.c.sent_at))]
+    rows = connection.execute(query.order_by(ORDERS.c.sent_at)).all()
+    records = [OrderRecord.model_validate_json(text) for account, text in rows if account == account_id]
     return [trade for record in records if (trade := _not_booked(connection, record, at))]
 
 
@@ -266,12 +349,3 @@ def _event(kind: str, text: str) -> Event:
             return Split.model_validate_json(text)
         case _:
             return Payment.model_validate_json(text)
-
-
-def _entry(row: RowMapping) -> Entry:
-    return Entry(
-        number=row["number"],
-        observation=row["observation"],
-        event=_event(row["kind"], row["event"]),
-        confirmed=row["confirmed"],
-    )

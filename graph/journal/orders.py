@@ -16,8 +16,10 @@ from sqlalchemy import Connection, RowMapping, func, select
 
 from graph.journal.database import CHANGES, ORDERS, VERDICTS, Database, JournalError
 from graph.journal.halts import halt_in_force
+from graph.journal.history import runs_from
 from graph.journal.states import FINAL, MAY_FOLLOW, UNSENT, OrderState
 from portfolio.models import ApprovedOrder, Fact, OrderRecord, PortfolioSnapshot, ProposedTrade, Side, Utc, Verdict
+from portfolio.performance.execution import Ends
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -189,7 +191,9 @@ class Orders:
     def unsettled(self, account_id: str | None = None) -> tuple[JournalledOrder, ...]:
         """Orders that may have reached the broker and may still trade, oldest first."""
         of_account = () if account_id is None else (ORDERS.c.account_id == account_id,)
-        return self._select(ORDERS.c.state.not_in(FINAL | UNSENT), *of_account)
+        # Of the few states there are, so that the orders that are over need not be read.
+        neither = select(ORDERS.c.state).where(ORDERS.c.state.not_in(FINAL | UNSENT)).distinct()
+        return self._select(ORDERS.c.state.in_(neither), *of_account)
 
     def filled_on(self, account_id: str, day: date) -> tuple[JournalledOrder, ...]:
         """Orders of that day of which anything has filled, as far as is known, in the order they were sent."""
@@ -204,6 +208,22 @@ class Orders:
         query = select(ORDERS).where(*conditions).order_by(ORDERS.c.submitting_at, ORDERS.c.client_order_id)
         with self._database.change() as connection:
             return tuple(map(_read, connection.execute(query).mappings()))
+
+    def ends(self, account_id: str, first: int) -> Ends:
+        """What became of the orders of the account's runs that began with the look of that number, or later."""
+        is_sent = ORDERS.c.sent_at.is_not(None)
+        query = select(ORDERS.c.state, is_sent.label("is_sent"), func.count().label("count"))
+        query = query.where(ORDERS.c.account_id == account_id, ORDERS.c.run_id.in_(runs_from(account_id, first)))
+        with self._database.change() as connection:
+            rows = connection.execute(query.group_by(ORDERS.c.state, is_sent)).all()
+        sent = {OrderState(row.state): row.count for row in rows if row.is_sent}
+        return Ends(
+            filled=sent.pop(OrderState.FILLED, 0),
+            rejected=sent.pop(OrderState.REJECTED, 0),
+            cancelled=sent.pop(OrderState.CANCELLED, 0),
+            open=sum(sent.values()),
+            not_sent=sum(row.count for row in rows if not row.is_sent),
+        )
 
     def changes(self, client_order_id: str) -> tuple[Change, ...]:
         query = select(CHANGES).where(CHANGES.c.client_order_id == client_order_id).order_by(CHANGES.c.number)

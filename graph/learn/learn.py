@@ -78,7 +78,8 @@ def _standings(account_id: str, scores: tuple[Score, ...], context: Context, now
     new = {one.decision.source for one in scores if _counts(one)}
     if not new:
         return {}
-    lately = [one for one in context.journal.decisions.scores(account_id, now - LATELY) if _counts(one)]
+    half_a_year = context.journal.decisions.lately(account_id, SCORED_AFTER, (now - LATELY).date())
+    lately = [one for one in half_a_year if _counts(one)]
     told = {source: Standing.of([one for one in lately if one.decision.source == source]) for source in new}
     return {source: standing for source, standing in told.items() if standing}
 

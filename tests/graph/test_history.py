@@ -13,7 +13,7 @@ from graph.journal.history import Period
 from graph.record import Outcome
 from portfolio.performance import Payment, PaymentKind, Trade, gain
 from portfolio.performance.report import Report, report_of
-from tests.graph.conftest import RunOnce
+from tests.graph.conftest import RunOnce, settings_with
 from tests.permits import journal_in
 
 MIDNIGHT = datetime(2026, 6, 16, tzinfo=UTC)
@@ -40,6 +40,32 @@ async def test_runs_leave_their_trades_and_what_the_account_was_worth(run_once: 
     assert books.value(latest.seen.prices) == latest.seen.value == latest.net_liquidation
     assert books.commissions == sum(order.commission or 0 for order in filled)
     assert gain(period.valuations) == latest.net_liquidation - 50_000
+
+
+async def test_a_look_keeps_every_price_every_target_and_where_the_buckets_stood(run_once: RunOnce, home: Home) -> None:
+    record = await run_once(day=DAYS[0])
+    settings = settings_with()
+    with journal_in(home.root) as journal:
+        period = journal.history.period(record.account or "")
+        ends = journal.orders.ends(record.account or "", 1)
+        later = journal.orders.ends(record.account or "", 2)
+        decisions, _ = journal.decisions.since(record.account or "", 1)
+        decided_later, _ = journal.decisions.since(record.account or "", 2)
+    assert period
+    before, after = period.buckets
+    first, last = period.marked
+    assert set(first.prices) == set(settings.symbols) == set(first.targets)
+    assert sum(first.targets.values()) == pytest.approx(100)
+    assert record.snapshot
+    assert {name: stand.drift for name, stand in before.items()} == pytest.approx(
+        {bucket.name: bucket.drift for bucket in record.snapshot.drift.buckets}
+    )
+    assert record.reflection
+    assert {name: round(stand.drift, 2) for name, stand in after.items()} == record.reflection.drift_after
+    assert period.last.seen.prices.items() <= last.prices.items()
+    assert (ends.filled, ends.sent, ends.not_sent) == (len(record.orders), len(record.orders), 0)
+    assert len(decisions) == len(record.orders)
+    assert (later.sent, decided_later) == (0, ())
 
 
 def report(period: Period) -> Report:

@@ -6,17 +6,24 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, insert
 
 from graph.journal import Journal, JournalUnusable
-from graph.journal.database import TABLES
-from graph.journal.schema import HEAD, STEPS, upgrade
+from graph.journal.database import OBSERVATIONS, TABLES
+from graph.journal.history import Observation
+from graph.journal.schema import HEAD, STEPS, _config, upgrade
+from portfolio.performance import Observed
+
+AT = datetime(2026, 6, 15, 19, 55, tzinfo=UTC)
 
 
 def tables_in(file: Path) -> dict[str, str]:
@@ -55,6 +62,23 @@ def test_a_new_journal_and_one_that_came_step_by_step_are_alike(tmp_path: Path) 
     assert old.keys() == new.keys()
     Journal(tmp_path / "old.db").close()
     assert tables_in(tmp_path / "old.db") == old
+
+
+def test_looks_of_an_earlier_version_keep_the_prices_they_know(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    seen = Observed(at=AT, cash=Decimal(5), shares={"SPY": Decimal(2)}, prices={"SPY": Decimal("500.5")})
+    look = Observation(run_id="r", net_liquidation=seen.value, seen=seen, costs={})
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "a3")
+        row = {"account_id": "DU1", "run_id": "r", "at": AT.isoformat(), "value": "1006", "net_liquidation": "1006"}
+        connection.execute(insert(OBSERVATIONS), {**row, "account": look.model_dump_json(), "last_change": 0})
+    engine.dispose()
+    journal = Journal(tmp_path / "old.db")
+    period = journal.history.period("DU1")
+    assert period
+    (marked,) = period.marked
+    assert (marked.prices, marked.targets, period.buckets) == ({"SPY": Decimal("500.5")}, {}, ({},))
+    journal.close()
 
 
 def test_a_journal_of_a_newer_version_is_left_alone_and_counts_as_halted(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""Limits that experience has made smaller for a while."""
+"""Limits that experience has made smaller for a while, and an index for the scores of late."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "a5", "a3"
+revision, down_revision = "a5", "a4"
 
 
 def upgrade() -> None:
@@ -19,3 +19,4 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.String, nullable=False),
         sa.Column("lifted_at", sa.String),
     )
+    op.create_index("ix_scores_due", "scores", ["due"])
