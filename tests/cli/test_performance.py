@@ -13,10 +13,10 @@ from typer.testing import CliRunner, Result
 
 from cli.exit_codes import ExitCode
 from cli.main import app
-from cli.performance import Kind
+from cli.performance import Kind, _bar
 from config.home import Home
 from graph.journal.history import Observation
-from portfolio.performance import Observed, PaymentKind
+from portfolio.performance import Observed, PaymentKind, Stand, Surroundings
 from tests.permits import journal_in
 
 FIRST = datetime(2026, 6, 15, 19, 55, tzinfo=UTC)
@@ -35,7 +35,11 @@ def kept(home: Home) -> Home:
     """10 SPY at 500 and 5,000 in cash; they rise by 10 %, 2,000 come in, and they fall by 5 of 550."""
     with journal_in(home.root) as journal:
         for one in (look(0, 5_000, 500), look(1, 5_000, 550), look(2, 7_000, 550), look(3, 7_000, 545)):
-            journal.history.keep(ACCOUNT, one)
+            around = Surroundings(
+                targets={"SPY": 80.0},
+                buckets={"Core": Stand(float(100 * (one.seen.value - one.seen.cash) / one.seen.value), 80.0)},
+            )
+            journal.history.keep(ACCOUNT, one, around)
     return home
 
 
@@ -54,6 +58,11 @@ def test_the_screen_tells_the_gain_and_not_the_deposit(kept: Home) -> None:
         "unrealised +450.00",
         "Paid in +2,000.00",
         "Return +4.58 % time-weighted",
+        "doing nothing +4.58 % the account is level",
+        "target mix daily +7.21 % the account is $256.91 behind",
+        "Turnover 0.00 % bought 0, sold 0",
+        "Orders filled 0 of 0",
+        "Core 80 % 43.8 % -36.2 ██████│ -36.2 on 2026-06-18",
         "What 100 USD became",
         "SPY 10 400.00 545.00 5,450.00 +0.00 +1,450.00 +450.00",
         "2000 deposit (not confirmed)",
@@ -69,7 +78,51 @@ def test_the_json_and_the_csv_hold_the_same_figures(kept: Home) -> None:
     assert (payment["amount"], payment["kind"], payment["confirmed"]) == ("2000", "deposit", False)
     rows = list(csv.DictReader(io.StringIO(performance(kept, "--csv").stdout)))
     assert [row["value"] for row in rows] == ["10000", "10500", "12500", "12450"]
-    assert float(rows[-1]["growth"]) == pytest.approx(1 + told["time_weighted_return"] / 100, abs=1e-6)
+    for column, returned in (
+        ("growth", told["time_weighted_return"]),
+        ("doing_nothing", told["benchmarks"]["doing_nothing"]["time_weighted_return"]),
+        ("target_mix", told["benchmarks"]["target_mix"]["time_weighted_return"]),
+    ):
+        assert float(rows[-1][column]) == pytest.approx(1 + returned / 100, abs=1e-6)
+    (bucket,) = told["buckets"]
+    assert told["drift_by_day"]["Core"][-1]["drift"] == bucket["drift"] == pytest.approx(-36.2249)
+    assert [row["day"] for row in told["drift_by_day"]["Core"]] == [row["day"] for row in rows]
+    assert (told["turnover"]["percent"], told["turnover"]["annualised"]) == (0, None)
+
+
+def test_a_history_without_targets_says_that_the_mix_is_not_known(home: Home) -> None:
+    with journal_in(home.root) as journal:
+        for one in (look(0, 5_000, 500), look(1, 5_000, 550)):
+            journal.history.keep(ACCOUNT, one)
+    done = performance(home)
+    words = " ".join(done.output.split())
+    assert "target mix daily - a price or the targets are not known" in words, done.output
+    assert json.loads(performance(home, "--json").stdout)["benchmarks"]["target_mix"] is None
+    rows = list(csv.DictReader(io.StringIO(performance(home, "--csv").stdout)))
+    assert [row["target_mix"] for row in rows] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("drift", "most", "drawn"),
+    [
+        (4.0, 4.0, "      │██████"),
+        (-4.0, 4.0, "██████│      "),
+        (1.0, 4.0, "      │█▌    "),
+        (-1.0, 4.0, "    ▐█│      "),
+        (0.0, 0.0, "      │      "),
+    ],
+)
+def test_a_bar_shows_drift_to_its_side(drift: float, most: float, drawn: str) -> None:
+    assert str(_bar(drift, most)) == drawn
+
+
+def test_the_screen_keeps_to_eighty_columns(kept: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = performance(kept)
+    assert max(map(len, done.output.splitlines())) <= 80, done.output
+    assert ".. doing nothing" in done.output
+    monkeypatch.setenv("COLUMNS", "50")
+    assert ".. doing nothing" not in performance(kept).output
 
 
 def test_since_a_day_it_begins_with_the_look_before_it(kept: Home) -> None:
