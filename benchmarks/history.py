@@ -2,9 +2,9 @@
 
 Run it as `uv run python -m benchmarks.history`; `--sizes 10 1000 --times 3` is a quick look. One real run of the
 shipped graph over the simulated broker is the model of all others, which the shipped classes write down with other
-days, prices and orders: five runs a session, of which the first buys and sells a share, and all look at the account and
-learn a lesson. So 10,000 runs are eight years. Everything in the table is measured in that one run, on copies of those
-files, the median of several; the run that is saved is the first of the next session and gives six scores, whatever the
+days, prices and orders: five runs a session, of which the first buys and sells a share and has another purchase
+refused, and all look at the account and learn. So 10,000 runs are eight years. Everything in the table is measured in
+that one run, on copies of those files, the median of several; the run that is saved is the first of the next session and gives six scores, whatever the
 size. The files are in memory where the system has such a place, since the time that a disk takes tells nothing of a
 history's length.
 
@@ -13,7 +13,7 @@ Columns, in milliseconds, and beside them the ratio to the first line:
 - start: the journal and the memory, opened.
 - recall: the lessons that go into a prompt.
 - save: all that a run writes down: both looks, two orders from their plan to their end, the decisions and prices, the
-  scores that are due, and the record.
+  scores that are due, what it learned, and the record.
 - save, disk: the same in the folder for temporary files, where each of its commits waits for the disk.
 - performance: everything that `smart-agent performance` reads and reckons, and its screen, drawn at 80 columns.
 - MB: the journal on disk.
@@ -40,6 +40,8 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from langgraph.runtime import Runtime
+from langgraph.store.base import BaseStore
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -53,8 +55,10 @@ from config.load import load_settings
 from graph.events import StepFinished
 from graph.history import keep_look
 from graph.journal import Journal
-from graph.memory import open_memory, recall, remember
-from graph.record import Lesson, RunRecord
+from graph.learn.by_rules import OF_THE_DAY
+from graph.learn.learn import learn
+from graph.memory import in_play, lessons_of, open_memory, relevant
+from graph.record import RunRecord
 from graph.scoring import keep_and_score
 from graph.state import Context, State
 from portfolio.costs import to_cents
@@ -68,6 +72,7 @@ from portfolio.models import (
     ProposedTrade,
     Side,
     TradePlan,
+    Verdict,
 )
 from portfolio.rebalance import SOURCE
 from tools.server import build_server
@@ -79,6 +84,7 @@ WIDTH = 120
 SCREEN = 80
 
 DAY, FIRST_DAY, LAST_DAY = date(2026, 6, 15), date(2018, 1, 2), date(2030, 12, 31)
+SETTINGS = load_settings(file=None, environ={}, overrides={"think_mode": "rules"})
 NEW_YORK = ZoneInfo("America/New_York")
 A_SESSION = 5
 """Runs."""
@@ -108,7 +114,6 @@ class Made:
 
     state: State
     record: RunRecord
-    lesson: Lesson
     terms: tuple[OrderTerms, ...]
 
     @property
@@ -152,7 +157,7 @@ class Account:
         terms = tuple(self._terms(run_id, number, trade) for number, trade in enumerate(trades))
         orders = tuple(map(self._fill, terms))
         known = self.sample.state
-        verdicts = tuple(
+        passed = tuple(
             known["verdicts"][0].model_copy(
                 update={
                     **one.model_dump(include={"client_order_id", "symbol", "side", "quantity", "limit_price"}),
@@ -161,6 +166,7 @@ class Account:
             )
             for one in terms
         )
+        verdicts = (*passed, *map(self._refused, passed[:1]))
         state: State = {
             "run_id": run_id,
             "started_at": at,
@@ -181,9 +187,20 @@ class Account:
                 "orders": orders,
             }
         )
-        words = f"Completed {len(orders)} of {len(orders)} trades." if orders else state["plan"].summary
-        evidence = {"net_liquidation": str(before.summary.net_liquidation)}
-        return Made(state, record, Lesson(run_id=run_id, learned_at=at, statement=words, evidence=evidence), terms)
+        return Made(state, record, terms)
+
+    def _refused(self, like: Verdict) -> Verdict:
+        """A purchase of some symbol that fails on some rule."""
+        fails = self.chance.choice([check.rule for check in like.checks if check.rule not in OF_THE_DAY])
+        checks = tuple(
+            check.model_copy(update={"passed": False, "why": "as the benchmark has it"})
+            if check.rule == fails
+            else check
+            for check in like.checks
+        )
+        symbol = self.chance.choice(sorted(self.prices))
+        other = {"client_order_id": f"{like.client_order_id}-no", "symbol": symbol, "side": Side.BUY}
+        return like.model_copy(update={**other, "checks": checks, "passed": False})
 
     def _move(self) -> None:
         """By up to 2 % up or down, and back towards where a price began."""
@@ -299,10 +316,9 @@ def _table(kept: Sequence[Kept], rounds: Sequence[Sequence[Sequence[float]]]) ->
 @asynccontextmanager
 async def _one_real_run() -> AsyncIterator[tuple[Sample, Context]]:
     """What it was, and its handles."""
-    settings = load_settings(file=None, environ={}, overrides={"think_mode": "rules"})
     with _home() as home:
         broker = open_simulated(home.simulated, as_of=DAY)
-        async with context_over(build_server(broker), settings, home, Start()) as context:
+        async with context_over(build_server(broker), SETTINGS, home, Start()) as context:
             async with run_in(context, home, Start()) as run:
                 ends = [event async for event in run.start() if isinstance(event, StepFinished)]
                 record = await run.record()
@@ -324,8 +340,7 @@ async def _fill(account: Account, size: int, home: Home, context: Context) -> No
         async with open_memory(home.memory) as store:
             while account.made < size:
                 made = account.next_run()
-                await _save(made, replace(context, journal=journal))
-                await remember(store, account.sample.account_id, made.lesson)
+                await _save(made, replace(context, journal=journal), store)
 
 
 async def _row(kept: Kept, context: Context) -> list[float]:
@@ -350,16 +365,23 @@ async def _once(kept: Kept, context: Context, within: Path | None) -> list[float
         with closing(Journal(home.database)) as journal:
             async with open_memory(home.memory) as store:
                 times.append(time.perf_counter())
-                await recall(store, account_id, made.at)
+                await _recall(made, store)
                 times.append(time.perf_counter())
-                await _save(made, replace(context, journal=journal))
+                await _save(made, replace(context, journal=journal), store)
                 times.append(time.perf_counter())
                 _look_back(journal, account_id)
                 times.append(time.perf_counter())
     return [after - before for before, after in pairwise(times)]
 
 
-async def _save(made: Made, context: Context) -> None:
+async def _recall(made: Made, store: BaseStore) -> None:
+    """What THINK is told of earlier runs."""
+    snapshot = made.state["snapshot"]
+    lessons = await lessons_of(store, snapshot.account.account_id)
+    relevant(lessons, in_play(snapshot, made.state["plan"], SETTINGS), snapshot.as_of)
+
+
+async def _save(made: Made, context: Context, store: BaseStore) -> None:
     """Everything that a run writes down, in the order that it does."""
     state, orders, settings = made.state, context.journal.orders, context.settings
     run_id, before = state["run_id"], state["snapshot"]
@@ -368,7 +390,8 @@ async def _save(made: Made, context: Context) -> None:
     planned = zip(made.terms, state["plan"].trades, strict=True)
     wanted = [(terms.client_order_id, trade) for terms, trade in planned]
     orders.plan(run_id, before.account.account_id, wanted, made.at)
-    for terms, verdict, order in zip(made.terms, state["verdicts"], state["orders"], strict=True):
+    passed = [verdict for verdict in state["verdicts"] if verdict.passed]
+    for terms, verdict, order in zip(made.terms, passed, state["orders"], strict=True):
         approved = ApprovedOrder(
             terms=terms, evidence=verdict.evidence, approved_at=made.at, expires_at=made.at + timedelta(minutes=5)
         )
@@ -378,7 +401,7 @@ async def _save(made: Made, context: Context) -> None:
         orders.settle(order, made.at)
     if state["orders"]:
         keep_look(state["snapshot_after"], settings, run_id, context.journal)
-    await keep_and_score(state, context)
+    await learn(state, await keep_and_score(state, context), Runtime(context=context, store=store))
     context.journal.runs.save(made.record)
 
 

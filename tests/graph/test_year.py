@@ -17,7 +17,7 @@ import pytest
 
 from brokers.session import ExchangeCalendar
 from cli.brokers import Market, simulated_broker
-from cli.performance import _report
+from cli.performance import told_of
 from cli.prompt import _request
 from cli.run_command import RunCommand
 from cli.wiring import Start, Timing, run_over
@@ -26,6 +26,7 @@ from graph.memory import id_of, lessons_of, open_memory
 from graph.memory.merging import FORGOTTEN_AFTER, MOST_LESSONS
 from graph.record import Lesson, RunRecord
 from portfolio.models import Side
+from portfolio.performance.benchmarks import Benchmarks
 from portfolio.performance.scoring import HORIZONS, standings
 from tests.graph.conftest import drain, settings_with
 from tests.permits import journal_in
@@ -163,9 +164,9 @@ def gains(year: Year) -> tuple[pd.Series, pd.Series]:
 
 def performance_is_as(looks: pd.DataFrame, year: Year) -> None:
     with journal_in(year.home.root) as journal:
-        period = journal.history.period(year.account_id)
-    assert period is not None
-    report = _report(period)
+        told_all = told_of(journal, year.account_id)
+    assert told_all is not None
+    period, report = told_all.period, told_all.report
     values = looks["value"]
     assert [float(one.value) for one in period.valuations] == pytest.approx(values.tolist(), abs=CENT)
     assert all(one.flow == 0 for one in period.valuations)
@@ -184,7 +185,29 @@ def performance_is_as(looks: pd.DataFrame, year: Year) -> None:
             assert float(line.average_cost * line.shares) == pytest.approx(cost[symbol], abs=CENT)
     assert float(report.realised) == pytest.approx(realised.sum(), abs=CENT)
     assert float(report.commissions) == pytest.approx(fills(year)["commission"].sum(), abs=CENT)
+    benchmarks_are_as(told_all.benchmarks, year)
+    traded = fills(year)
+    worth_traded = (traded["shares"].abs() * traded["price"]).groupby(traded["shares"] > 0).sum()
+    assert told_all.turnover.percent == pytest.approx(100 * worth_traded.min() / by_day.mean(), rel=1e-6)
+    for bucket in told_all.buckets:
+        rule = next(rule for rule in SETTINGS.rules if rule.name == bucket.name)
+        assert bucket.drift == pytest.approx(looks[bucket.name].iloc[-1] - float(rule.target_allocation), abs=1e-6)
     assert report.realised + report.unrealised + report.income == report.gained == report.ended_with - report.began_with
+
+
+def benchmarks_are_as(told: Benchmarks, year: Year) -> None:
+    """What was held at first, and the targets held day by day, both at each day's close."""
+    first = year.records[0].snapshot
+    assert first is not None
+    assert told.doing_nothing is not None
+    assert told.target_mix is not None
+    days = year.closes.loc[[f"{record.as_of:%Y-%m-%d}" for record in year.records]]
+    held = pd.Series({line.symbol: float(line.quantity) for line in first.positions})
+    kept = (days[held.index] * held).sum(axis=1) + float(first.cash)
+    assert told.doing_nothing.time_weighted_return == pytest.approx(100 * (kept.iloc[-1] / kept.iloc[0] - 1))
+    weights = pd.Series({symbol: rule.share_of(symbol) / 100 for rule in SETTINGS.rules for symbol in rule.symbols})
+    mixed = (1 + (days[weights.index].pct_change().fillna(0.0) * weights).sum(axis=1)).prod()
+    assert told.target_mix.time_weighted_return == pytest.approx(100 * (mixed - 1))
 
 
 # --- scores --------------------------------------------------------------------------------------------------------
