@@ -4,9 +4,9 @@ Run it as `uv run python -m benchmarks.history`; `--sizes 10 1000 --times 3` is 
 shipped graph over the simulated broker is the model of all others, which the shipped classes write down with other
 days, prices and orders: five runs a session, of which the first buys and sells a share and has another purchase
 refused, and all look at the account and learn. So 10,000 runs are eight years. Everything in the table is measured in
-that one run, on copies of those files, the median of several; the run that is saved is the first of the next session and gives six scores, whatever the
-size. The files are in memory where the system has such a place, since the time that a disk takes tells nothing of a
-history's length.
+that one run, on copies of those files, the median of several; the run that is saved is the first of the next session
+and gives six scores, whatever the size. The files are in memory where the system has such a place, since the time that
+a disk takes tells nothing of the length of a history.
 
 Columns, in milliseconds, and beside them the ratio to the first line:
 
