@@ -105,15 +105,19 @@ async def heard_from(mind: Mind, manner: Manner, about: Material, context: Conte
         try:
             async with until(ends_at, context.clock()):
                 said = await listen(mind, question, lambda _words: None)
-            spent = with_call(spent, said.usage_metadata, size, length_of(said) // CHARACTERS_A_TOKEN)
-            return Heard(taken(read_as(Lessons, LESSONS, said), about, sheets, mind.name, settings), spent)
         except AskOtherwise as error:
             spent, asking, trouble = with_call(spent, None, 0, 0), asking.next, str(error)
-        except (NoAnswer, Unusable, BrokerError) as error:
+            continue
+        except (NoAnswer, BrokerError) as error:
             return Heard((), with_call(spent, None, size, 0), str(error))
         except TimeoutError:
             why = f"it took longer than model_timeout_seconds ({settings.model_timeout_seconds})"
             return Heard((), with_call(spent, None, size, 0), why)
+        spent = with_call(spent, said.usage_metadata, size, length_of(said) // CHARACTERS_A_TOKEN)
+        try:
+            return Heard(taken(read_as(Lessons, LESSONS, said), about, sheets, mind.name, settings), spent)
+        except Unusable as error:
+            return Heard((), spent, str(error))
     return Heard((), spent, trouble)
 
 
