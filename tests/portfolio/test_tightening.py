@@ -23,7 +23,7 @@ from tests.portfolio.rebalance.adversarial import World, worlds
 from tests.portfolio.rebalance.test_limits import as_orders
 
 ENDS = NOW + timedelta(days=30)
-TINIEST = {limit: "0.01" for limit in Limit}
+TINIEST = dict.fromkeys(Limit, "0.01")
 
 
 def tightening(limit: Limit | str, value: Any) -> Tightening:

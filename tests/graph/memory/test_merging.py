@@ -105,7 +105,7 @@ def test_what_a_run_both_finds_and_finds_refuted_it_has_found(known: tuple[Lesso
 
 
 def test_weight_and_occasions_are_bounded_and_the_count_goes_on() -> None:
-    known = (lesson(),)
+    known: tuple[Lesson, ...] = (lesson(),)
     for number in range(20):
         known = merged(known, [finding()], f"run-{number}", NOW + number * A_DAY).lessons
     (after,) = known

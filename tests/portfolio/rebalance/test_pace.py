@@ -37,7 +37,12 @@ def test_the_real_account_by_hand() -> None:
 def test_the_turnover_binds_where_orders_may_be_large() -> None:
     """5 % of the account are 5,000 USD, and the gap is 10,000."""
     (found,) = pace_of(bucket("Growth", 15.0), risk_threshold=10_000)
-    assert (found.limit, found.gap, found.each, found.runs) == (Limit.MAX_PORTFOLIO_CHANGE, 10_000, 5000, 2)
+    assert (found.limit, found.gap, found.each, found.runs) == (
+        Limit.MAX_PORTFOLIO_CHANGE,
+        Decimal(10_000),
+        Decimal(5000),
+        2,
+    )
 
 
 def test_one_symbol_takes_as_many_times_longer_as_there_are_others() -> None:
@@ -67,8 +72,8 @@ def test_buckets_share_the_turnover_by_what_each_lacks() -> None:
     """10,000 and 30,000 USD of 5,000 a run: 1,250 and 3,750, and eight runs for both."""
     found = pace_of(bucket("Core", 15.0), bucket("Growth", -35.0), risk_threshold=10_000)
     assert [(one.bucket, one.limit, one.each, one.runs) for one in found] == [
-        ("Core", Limit.MAX_PORTFOLIO_CHANGE, 1250, 8),
-        ("Growth", Limit.MAX_PORTFOLIO_CHANGE, 3750, 8),
+        ("Core", Limit.MAX_PORTFOLIO_CHANGE, Decimal(1250), 8),
+        ("Growth", Limit.MAX_PORTFOLIO_CHANGE, Decimal(3750), 8),
     ]
 
 
@@ -76,8 +81,8 @@ def test_each_bucket_has_the_limit_that_binds_it() -> None:
     """Of the turnover Core has 1,250 USD, and Growth 3,750, of which two orders can trade 2,000."""
     found = pace_of(bucket("Core", 15.0), bucket("Growth", -35.0))
     assert [(one.bucket, one.limit, one.each, one.runs) for one in found] == [
-        ("Core", Limit.MAX_PORTFOLIO_CHANGE, 1250, 8),
-        ("Growth", Limit.RISK_THRESHOLD, 2000, 15),
+        ("Core", Limit.MAX_PORTFOLIO_CHANGE, Decimal(1250), 8),
+        ("Growth", Limit.RISK_THRESHOLD, Decimal(2000), 15),
     ]
 
 
@@ -108,4 +113,4 @@ def test_so_many_runs_and_no_fewer_close_the_gap(drifts: list[float], net: Decim
         assert one.runs >= 2
         assert (one.runs - 1) * one.each < one.gap * Decimal("1.000001")
         assert one.runs * one.each >= one.gap * Decimal("0.999999")
-    assert sum(one.each for one in paces(buckets, net, settings)) <= max(net, 0) * Decimal("1.000001")
+    assert sum(one.each for one in paces(buckets, net, settings)) <= max(net, Decimal(0)) * Decimal("1.000001")
