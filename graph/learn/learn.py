@@ -13,6 +13,7 @@ from langgraph.store.base import BaseStore
 from graph.learn.by_model import Heard, Material, heard_from
 from graph.learn.by_rules import found_by_rules
 from graph.memory import UNREADABLE, Finding, Merged, Refuted, Tighten, keep_lessons, lessons_of, merged
+from graph.memory.merging import binds
 from graph.record import Usage
 from graph.state import Context, State
 from graph.think.budget import priced
@@ -69,7 +70,7 @@ async def learn(state: State, scores: tuple[Score, ...], runtime: Runtime[Contex
         await keep_lessons(store, snapshot.account.account_id, result)
     except UNREADABLE as error:
         trouble = f"What this run taught could not be kept ({error})."
-    return Learned(tuple(_statements(told, result)), trouble, spent)
+    return Learned(tuple(_statements(told, result, snapshot.as_of)), trouble, spent)
 
 
 def _standings(account_id: str, scores: tuple[Score, ...], context: Context, now: datetime) -> dict[str, Standing]:
@@ -122,12 +123,12 @@ def _wanted(wish: Tighten, now: datetime, context: Context) -> Tightening:
     return Tightening(limit=wish.limit, value=value, expires_at=now + TIGHT_FOR)
 
 
-def _statements(told: tuple[Finding | Refuted, ...], result: Merged) -> Iterator[str]:
+def _statements(told: tuple[Finding | Refuted, ...], result: Merged, now: datetime) -> Iterator[str]:
     """What this run found, and what it led to."""
     lessons = {lesson.id: lesson for lesson in result.lessons}
     for one in told:
         if isinstance(one, Finding):
             yield one.statement
-            tightening = lessons[one.id].tightening if one.id in lessons else None
-            if tightening:
-                yield f"Therefore {tightening.in_words} (`smart-agent lessons drop {one.id}` lifts that)."
+            lesson = lessons.get(one.id)
+            if lesson and lesson.tightening and binds(lesson, now):
+                yield f"Therefore {lesson.tightening.in_words} (`smart-agent lessons drop {one.id}` lifts that)."
