@@ -14,7 +14,7 @@ from graph.learn.by_model import Heard, Material, heard_from
 from graph.learn.by_rules import found_by_rules
 from graph.memory import UNREADABLE, Finding, Merged, Refuted, Tighten, keep_lessons, lessons_of, merged
 from graph.memory.merging import binds
-from graph.record import Usage
+from graph.record import Scope, Usage
 from graph.state import Context, State
 from graph.think.budget import priced
 from graph.think.manners import known_manner
@@ -88,11 +88,14 @@ def _counts(score: Score) -> bool:
 
 
 def _is_worth_asking(state: State, found: tuple[Finding | Refuted, ...], scores: tuple[Score, ...]) -> bool:
-    """Where something went otherwise than planned, or was scored, and the model has answered before in this run."""
+    """Where something went otherwise than planned, or was scored, and the model has answered before in this run.
+
+    That a limit brings a bucket back in several runs is planned so.
+    """
     thought = state.get("thought")
     if thought is None or thought.mode != "model" or thought.trouble:
         return False
-    return bool(scores) or any(isinstance(one, Finding) for one in found)
+    return bool(scores) or any(isinstance(one, Finding) and one.scope is not Scope.BUCKET for one in found)
 
 
 async def _ask(about: Material, mind: Mind, spent: Usage, store: BaseStore, context: Context) -> Heard:
