@@ -227,11 +227,13 @@ def taken(
     sources: Sources = {name: sheet.figures() for name, sheet in sheets.items()}
     figures = Known(figure for figures in sources.values() for figure in figures)
     subjects = _subjects(about, settings)
-    found = [one for said in answer.lessons if (one := _finding(said, subjects, sources, figures, about.known, model))]
     own = {lesson.id for lesson in about.known if lesson.source != RULES}
-    again = {one.id for one in found}
-    back = [Refuted(id=name) for name in dict.fromkeys(answer.contradicted) if name in own - again]
-    return (*found[:MOST_ASKED_FOR], *back)
+    of_rules = {lesson.id for lesson in about.known} - own
+    told = (_finding(said, subjects, sources, figures, about.known, model) for said in answer.lessons)
+    # An id is short enough that words can be chosen to meet another's.
+    found = {one.id: one for one in told if one and one.id not in of_rules}
+    back = [Refuted(id=name) for name in dict.fromkeys(answer.contradicted) if name in own - found.keys()]
+    return (*list(found.values())[:MOST_ASKED_FOR], *back)
 
 
 def _subjects(about: Material, settings: Settings) -> dict[Scope, frozenset[str]]:
