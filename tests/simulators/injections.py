@@ -645,7 +645,12 @@ def _rows(body: Body) -> Iterator[dict[str, str]]:
 ORDER_TOOLS = {name for name, kind in TOOL_CLASSES.items() if kind is ToolClass.ORDER}
 FENCE = re.compile(r'<data name="(\w+)">\n(.*?)\n</data>', re.DOTALL)
 FENCE_MARK = re.compile(r"<\s*/?\s*data", re.IGNORECASE)
-OWN_FENCES = {(), ("account", "snapshot", "drift", "baseline", "memory"), ("guard",)}
+OWN_FENCES = {
+    (),
+    ("account", "snapshot", "drift", "baseline", "memory"),
+    ("guard",),
+    ("run", "fills", "found", "scores", "remembered"),
+}
 """What we mark as data in one message to the model, but for the answers of tools."""
 
 
