@@ -59,7 +59,7 @@ from graph.learn.by_rules import OF_THE_DAY
 from graph.learn.learn import learn
 from graph.memory import in_play, lessons_of, open_memory, relevant
 from graph.record import RunRecord
-from graph.scoring import keep_and_score
+from graph.scoring import keep_and_score, prices_of
 from graph.state import Context, State
 from portfolio.costs import to_cents
 from portfolio.models import (
@@ -341,6 +341,10 @@ async def _fill(account: Account, size: int, home: Home, context: Context) -> No
             while account.made < size:
                 made = account.next_run()
                 await _save(made, replace(context, journal=journal), store)
+                if account.made == 1:
+                    # As the runs of another account would, or scores of those days would wait for the broker's history.
+                    for day in account.days[1 : FAR_BACK - SPARSE + 1]:
+                        journal.decisions.mark(day, prices_of(made.state["snapshot"]))
 
 
 async def _row(kept: Kept, context: Context) -> list[float]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.exit_codes import ExitCode
-from cli.journal import journal_of, now
+from cli.journal import journal_of, now, plain
 from cli.options import HomeOption, KnownAccountOption, exit_with
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def drop(lesson_id: IdArgument, home: HomeOption = None, account: KnownAccountOp
 
     Example: smart-agent lessons drop 3f9a1c
     """
-    from graph.memory import forget, open_memory  # noqa: PLC0415
+    from graph.memory import UNREADABLE, forget, open_memory  # noqa: PLC0415
 
     async def forgotten(place: Home, account_id: str) -> None:
         async with open_memory(place.memory) as store:
@@ -104,15 +103,26 @@ def drop(lesson_id: IdArgument, home: HomeOption = None, account: KnownAccountOp
         if not is_kept and not tight:
             exit_with(ExitCode.BAD_USAGE, f"{lesson_id}: there is no such lesson; nothing has changed.")
         journal.tightenings.lift(name, lesson_id, _clock(journal, name))
-        if is_kept:
-            asyncio.run(forgotten(place, name))
-    lifted = f" {' '.join(f'{one.limit} is as it is set again.' for one in tight)}" if tight else ""
-    typer.echo(f"Lesson {lesson_id} is forgotten.{lifted}")
+        still = {one.limit for others in _in_force(journal, name).values() for one in others}
+        lifted = [
+            f"{one.limit} is tightened by another lesson still."
+            if one.limit in still
+            else f"{one.limit} is as it is set again."
+            for one in tight
+        ]
+        try:
+            if is_kept:
+                asyncio.run(forgotten(place, name))
+        except UNREADABLE as error:
+            exit_with(
+                ExitCode.FAILED, " ".join([f"{place.memory}: {lesson_id} cannot be forgotten ({error}).", *lifted])
+            )
+    typer.echo(" ".join([f"Lesson {lesson_id} is forgotten.", *lifted]))
 
 
 def _kept(place: Home, account_id: str) -> tuple[Lesson, ...]:
     """Those of the account; none where there is no memory yet."""
-    from graph.memory import lessons_of, open_memory  # noqa: PLC0415  (its library costs more than the help page)
+    from graph.memory import UNREADABLE, lessons_of, open_memory  # noqa: PLC0415  (its library costs more than the help page)
 
     async def read() -> tuple[Lesson, ...]:
         async with open_memory(place.memory) as store:
@@ -122,7 +132,7 @@ def _kept(place: Home, account_id: str) -> tuple[Lesson, ...]:
         return ()
     try:
         return asyncio.run(read())
-    except (sqlite3.Error, OSError) as error:
+    except UNREADABLE as error:
         exit_with(ExitCode.FAILED, f"{place.memory}: the lessons cannot be read ({error}); nothing has changed.")
 
 
@@ -151,13 +161,13 @@ def _print_list(account: str, kept: list[Lesson], tight: dict[str, tuple[Tighten
     table.add_column("Runs", justify="right", no_wrap=True)
     table.add_column("Lesson")
     for one in kept:
-        words = Text(one.statement)
+        words = Text(plain(one.statement))
         for tightening in tight.get(one.id, ()):
             words.append(f"\n{tightening.in_words}", style="yellow")
-        table.add_row(one.id, Text(one.about), f"{one.seen_at:%Y-%m-%d}", str(one.times), words)
+        table.add_row(Text(plain(one.id)), Text(plain(one.about)), f"{one.seen_at:%Y-%m-%d}", str(one.times), words)
     for lesson_id in tight.keys() - {one.id for one in kept}:
         for tightening in tight[lesson_id]:
-            table.add_row(lesson_id, tightening.limit, "", "", Text(tightening.in_words, style="yellow"))
+            table.add_row(Text(plain(lesson_id)), tightening.limit, "", "", Text(tightening.in_words, style="yellow"))
     console = Console(highlight=False)
     console.print(Text.assemble(("Lessons", "bold"), f"  {account}"))
     console.print(table)
@@ -172,20 +182,20 @@ def _print_one(lesson: Lesson, tight: tuple[Tightening, ...]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("Says", Text(lesson.statement))
-    facts.add_row("About", Text(f"{lesson.about} ({lesson.scope})"))
-    facts.add_row("Found by", Text(lesson.source))
+    facts.add_row("Says", Text(plain(lesson.statement)))
+    facts.add_row("About", Text(plain(f"{lesson.about} ({lesson.scope})")))
+    facts.add_row("Found by", Text(plain(lesson.source)))
     facts.add_row("First seen", f"{lesson.learned_at:%Y-%m-%d %H:%M} UTC")
     facts.add_row("Last seen", f"{lesson.seen_at:%Y-%m-%d %H:%M} UTC, in {lesson.times} run(s)")
     facts.add_row("Effect", Text("; ".join(one.in_words for one in tight) or "a note; no limit is changed"))
     if lesson.contradicted_by:
-        facts.add_row("Contradicted", Text(f"last by run {lesson.contradicted_by}"))
+        facts.add_row("Contradicted", Text(plain(f"last by run {lesson.contradicted_by}")))
     rests = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in ("Run", "When (UTC)", "Figures"):
         rests.add_column(column, no_wrap=column != "Figures")
     for one in reversed(lesson.occasions):
         figures = ", ".join(f"{name} {value}" for name, value in one.figures.items())
-        rests.add_row(one.run_id, f"{one.at:%Y-%m-%d %H:%M}", Text(figures))
+        rests.add_row(Text(plain(one.run_id)), f"{one.at:%Y-%m-%d %H:%M}", Text(plain(figures)))
     console = Console(highlight=False)
     console.print(Text.assemble(("Lesson ", "bold"), lesson.id))
     console.print(facts)

@@ -9,12 +9,14 @@ import hashlib
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from config.rules import ticker
 from portfolio.drift import DriftTable
 from portfolio.limits.tightening import Tightening
-from portfolio.models import DataCheck, Fact, OrderRecord, OrderTerms, TradePlan, Utc, Verdict
+from portfolio.models import DataCheck, Fact, OrderRecord, OrderTerms, TradePlan, Utc, Verdict, Whole
 
 
 class Outcome(StrEnum):
@@ -104,9 +106,9 @@ class Lesson(Fact):
     statement: str
     learned_at: Utc
     seen_at: Utc
-    times: int
-    weight: int
-    occasions: tuple[Occasion, ...]
+    times: Annotated[Whole, Field(ge=1)]
+    weight: Annotated[Whole, Field(ge=0)]
+    occasions: Annotated[tuple[Occasion, ...], Field(min_length=1)]
     tightening: Tightening | None = None
     contradicted_by: str | None = None
 

@@ -225,7 +225,7 @@ class Database:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, ModuleNotFoundError, ValueError) as error:
+        except (SQLAlchemyError, ModuleNotFoundError, ValueError, ArithmeticError) as error:
             why = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise JournalUnusable(
                 f"{self._shown}: the journal of orders cannot be used ({why}); which counts as halted. "

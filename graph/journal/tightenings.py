@@ -26,14 +26,14 @@ class Tightenings:
     def keep(self, account_id: str, lesson: str, tightening: Tightening, now: datetime) -> Tightening | None:
         """Put a tightening in force for a lesson by its id, and give it as it stands then.
 
-        One of the same lesson that is in force goes on, at the smaller value. None, and nothing is kept, where a person
-        lifted one of that limit in the last 30 days.
+        One of the same lesson that is in force goes on, at the smaller value. Nothing is kept where a person lifted one
+        of that limit in the last 30 days: then it is the one in force, as it was, or None.
         """
         with self._database.change() as connection:
-            if _was_lifted(connection, account_id, tightening.limit, now - REST):
-                return None
-            row = {"account_id": account_id, "lesson": lesson, "limit": tightening.limit.value}
             last = _in_force(connection, account_id, now).get((lesson, tightening.limit))
+            if _was_lifted(connection, account_id, tightening.limit, now - REST):
+                return last
+            row = {"account_id": account_id, "lesson": lesson, "limit": tightening.limit.value}
             if last:
                 tightening = tightening.model_copy(update={"value": min(last.value, tightening.value)})
             values = {
@@ -54,10 +54,13 @@ class Tightenings:
         return found
 
     def lift(self, account_id: str, lesson: str, now: datetime) -> None:
-        """End what the lesson has tightened, as a person says so."""
+        """End what the lesson has tightened and is in force, as a person says so."""
         of_lesson = and_(TIGHTENINGS.c.account_id == account_id, TIGHTENINGS.c.lesson == lesson)
         with self._database.change() as connection:
-            connection.execute(TIGHTENINGS.update().where(of_lesson).values(lifted_at=now.isoformat()))
+            for name, limit in _in_force(connection, account_id, now):
+                if name == lesson:
+                    row = and_(of_lesson, TIGHTENINGS.c.limit == limit.value)
+                    connection.execute(TIGHTENINGS.update().where(row).values(lifted_at=now.isoformat()))
 
 
 def in_force(connection: Connection, account_id: str, now: datetime) -> tuple[Tightening, ...]:
@@ -86,4 +89,7 @@ def _was_lifted(connection: Connection, account_id: str, limit: Limit, since: da
 
 
 def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text} is no time of a known zone")
+    return time

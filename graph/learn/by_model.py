@@ -105,15 +105,19 @@ async def heard_from(mind: Mind, manner: Manner, about: Material, context: Conte
         try:
             async with until(ends_at, context.clock()):
                 said = await listen(mind, question, lambda _words: None)
-            spent = with_call(spent, said.usage_metadata, size, length_of(said) // CHARACTERS_A_TOKEN)
-            return Heard(taken(read_as(Lessons, LESSONS, said), about, sheets, mind.name, settings), spent)
         except AskOtherwise as error:
             spent, asking, trouble = with_call(spent, None, 0, 0), asking.next, str(error)
-        except (NoAnswer, Unusable, BrokerError) as error:
+            continue
+        except (NoAnswer, BrokerError) as error:
             return Heard((), with_call(spent, None, size, 0), str(error))
         except TimeoutError:
             why = f"it took longer than model_timeout_seconds ({settings.model_timeout_seconds})"
             return Heard((), with_call(spent, None, size, 0), why)
+        spent = with_call(spent, said.usage_metadata, size, length_of(said) // CHARACTERS_A_TOKEN)
+        try:
+            return Heard(taken(read_as(Lessons, LESSONS, said), about, sheets, mind.name, settings), spent)
+        except Unusable as error:
+            return Heard((), spent, str(error))
     return Heard((), spent, trouble)
 
 
@@ -223,11 +227,13 @@ def taken(
     sources: Sources = {name: sheet.figures() for name, sheet in sheets.items()}
     figures = Known(figure for figures in sources.values() for figure in figures)
     subjects = _subjects(about, settings)
-    found = [one for said in answer.lessons if (one := _finding(said, subjects, sources, figures, about.known, model))]
     own = {lesson.id for lesson in about.known if lesson.source != RULES}
-    again = {one.id for one in found}
-    back = [Refuted(id=name) for name in dict.fromkeys(answer.contradicted) if name in own - again]
-    return (*found[:MOST_ASKED_FOR], *back)
+    of_rules = {lesson.id for lesson in about.known} - own
+    told = (_finding(said, subjects, sources, figures, about.known, model) for said in answer.lessons)
+    # An id is short enough that words can be chosen to meet another's.
+    found = {one.id: one for one in told if one and one.id not in of_rules}
+    back = [Refuted(id=name) for name in dict.fromkeys(answer.contradicted) if name in own - found.keys()]
+    return (*list(found.values())[:MOST_ASKED_FOR], *back)
 
 
 def _subjects(about: Material, settings: Settings) -> dict[Scope, frozenset[str]]:

@@ -17,7 +17,7 @@ from graph.state import State
 from portfolio.drift import drift_table
 from portfolio.limits import Limit
 from portfolio.limits.rules import OF_THE_RUN
-from portfolio.models import OrderRecord, OrderStatus, PortfolioSnapshot, Side
+from portfolio.models import Check, OrderRecord, OrderStatus, PortfolioSnapshot, Side, Verdict
 from portfolio.percent import exact, in_percent
 from portfolio.performance.scoring import Standing
 from portfolio.rebalance.pace import paces
@@ -28,6 +28,8 @@ Found = Iterator[Finding | Refuted]
 OF_THE_DAY = frozenset(rule.__name__ for rule in OF_THE_RUN)
 """Rules about the moment of a run, of which nothing is to be learned for a trade."""
 EXEMPT = "exempt"
+STEPS = ("sense", "think", "act")
+"""Of the graph, as a failure names the one it was in."""
 SURE, ENOUGH_SCORES = 2.0, 20
 """The t-value, and the number of scores, from which a mean is taken for more than chance."""
 SLIPS_THAT_TIGHTEN = 2
@@ -60,7 +62,7 @@ def _said(words: str) -> str:
 
 def _broke(state: State) -> Found:
     failure = state.get("failure")
-    for step in ("sense", "think", "guard", "order"):
+    for step in STEPS:
         if failure and failure.step == step:
             words = _said(f"A run broke off in {step}: {failure.message}")
             figures = {"outcome": failure.outcome.value}
@@ -85,16 +87,21 @@ def _unfit(state: State) -> Found:
 def _refused(state: State) -> Found:
     for verdict in state.get("verdicts", ()):
         symbol = ticker(verdict.symbol)
+        against = _against(verdict)
         for check in verdict.checks:
             lesson = id_of(f"refused {verdict.side} {symbol} {check.rule}")
-            if check.rule in OF_THE_DAY or check.actual == EXEMPT:
-                continue
-            if check.passed:
+            if check.passed and check.actual != EXEMPT:
                 yield Refuted(id=lesson)
-                continue
-            words = _said(f"{verdict.side} {symbol} was refused on {check.rule}: {check.why}.")
-            figures = {"quantity": str(verdict.quantity), "limit": check.limit, "actual": check.actual}
-            yield Finding(id=lesson, scope=Scope.SYMBOL, about=symbol, statement=words, figures=figures)
+            elif check in against:
+                words = _said(f"{verdict.side} {symbol} was refused on {check.rule}: {check.why}.")
+                figures = {"quantity": str(verdict.quantity), "limit": check.limit, "actual": _said(check.actual)}
+                yield Finding(id=lesson, scope=Scope.SYMBOL, about=symbol, statement=words, figures=figures)
+
+
+def _against(verdict: Verdict) -> tuple[Check, ...]:
+    """What a trade was refused on; of rules that could not be asked the first, as one missing price silences ten."""
+    failed = tuple(check for check in verdict.failures if check.rule not in OF_THE_DAY)
+    return tuple(check for check in failed if check.passed is False) or failed[:1]
 
 
 def _declined(state: State) -> Found:
@@ -117,8 +124,10 @@ def _carried_out(state: State) -> Found:
         symbol = ticker(order.symbol)
         unfilled = id_of(f"unfilled {order.side} {symbol}")
         rejected = id_of(f"rejected {order.side} {symbol}")
+        if order.filled_quantity > 0:
+            yield Refuted(id=rejected)
         if order.status is OrderStatus.FILLED:
-            yield from (Refuted(id=unfilled), Refuted(id=rejected))
+            yield Refuted(id=unfilled)
         elif order.status in (OrderStatus.CANCELLED, OrderStatus.PARTIAL):
             words = (
                 f"{order.side} {symbol} filled {order.filled_quantity:f} of {order.quantity} at {order.limit_price}."

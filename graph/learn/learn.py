@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,7 +12,8 @@ from langgraph.store.base import BaseStore
 
 from graph.learn.by_model import Heard, Material, heard_from
 from graph.learn.by_rules import found_by_rules
-from graph.memory import Finding, Merged, Refuted, Tighten, keep_lessons, lessons_of, merged
+from graph.memory import UNREADABLE, Finding, Merged, Refuted, Tighten, keep_lessons, lessons_of, merged
+from graph.memory.merging import binds
 from graph.record import Scope, Usage
 from graph.state import Context, State
 from graph.think.budget import priced
@@ -52,7 +52,7 @@ async def learn(state: State, scores: tuple[Score, ...], runtime: Runtime[Contex
         return Learned()
     try:
         known = await lessons_of(store, snapshot.account.account_id)
-    except (sqlite3.Error, OSError) as error:
+    except UNREADABLE as error:
         return Learned(trouble=f"What earlier runs taught could not be read ({error}); nothing was learned.")
     day = context.trading_day(snapshot)
     limits = tightened(context.settings, day.tightenings)
@@ -68,9 +68,9 @@ async def learn(state: State, scores: tuple[Score, ...], runtime: Runtime[Contex
     result = _tightened(result, told, state, context)
     try:
         await keep_lessons(store, snapshot.account.account_id, result)
-    except (sqlite3.Error, OSError) as error:
+    except UNREADABLE as error:
         trouble = f"What this run taught could not be kept ({error})."
-    return Learned(tuple(_statements(told, result)), trouble, spent)
+    return Learned(tuple(_statements(told, result, snapshot.as_of)), trouble, spent)
 
 
 def _standings(account_id: str, scores: tuple[Score, ...], context: Context, now: datetime) -> dict[str, Standing]:
@@ -101,7 +101,7 @@ def _is_worth_asking(state: State, found: tuple[Finding | Refuted, ...], scores:
 
 async def _ask(about: Material, mind: Mind, spent: Usage, store: BaseStore, context: Context) -> Heard:
     manner = None
-    with suppress(sqlite3.Error, OSError):
+    with suppress(*UNREADABLE):
         manner = await known_manner(store, mind, context.clock())
     heard = await heard_from(mind, manner or Manner.JSON_SCHEMA, about, context, spent)
     return replace(heard, spent=priced(heard.spent, context.settings))
@@ -127,12 +127,12 @@ def _wanted(wish: Tighten, now: datetime, context: Context) -> Tightening:
     return Tightening(limit=wish.limit, value=value, expires_at=now + TIGHT_FOR)
 
 
-def _statements(told: tuple[Finding | Refuted, ...], result: Merged) -> Iterator[str]:
+def _statements(told: tuple[Finding | Refuted, ...], result: Merged, now: datetime) -> Iterator[str]:
     """What this run found, and what it led to."""
     lessons = {lesson.id: lesson for lesson in result.lessons}
     for one in told:
         if isinstance(one, Finding):
             yield one.statement
-            tightening = lessons[one.id].tightening if one.id in lessons else None
-            if tightening:
-                yield f"Therefore {tightening.in_words} (`smart-agent lessons drop {one.id}` lifts that)."
+            lesson = lessons.get(one.id)
+            if lesson and lesson.tightening and binds(lesson, now):
+                yield f"Therefore {lesson.tightening.in_words} (`smart-agent lessons drop {one.id}` lifts that)."

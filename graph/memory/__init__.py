@@ -3,11 +3,12 @@
 from graph.memory.finding import MOST_OF_A_STATEMENT, RULES, Finding, Refuted, Tighten, id_of
 from graph.memory.merging import Merged, merged
 from graph.memory.relevance import in_play, in_words, relevant
-from graph.memory.store import forget, keep_lessons, lessons_of, open_memory, search
+from graph.memory.store import UNREADABLE, forget, keep_lessons, lessons_of, open_memory, search
 
 __all__ = [
     "MOST_OF_A_STATEMENT",
     "RULES",
+    "UNREADABLE",
     "Finding",
     "Merged",
     "Refuted",

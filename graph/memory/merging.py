@@ -31,17 +31,24 @@ class Merged:
 def merged(known: Iterable[Lesson], found: Iterable[Finding | Refuted], run_id: str, now: datetime) -> Merged:
     """The lessons after the run; `now` by the broker's clock.
 
-    One that has a tightening in force stays until that is over, whatever contradicts it.
+    One that has a tightening in force stays until that is over, whatever contradicts it. What the run has found in one
+    place and found refuted in another, such as in two orders of one symbol, it has found.
     """
     before = {lesson.id: lesson for lesson in known}
     after = dict(before)
+    said: dict[str, Finding | Refuted] = {}
     for one in found:
+        if isinstance(one, Finding) or one.id not in said:
+            said[one.id] = one
+    for one in said.values():
         lesson = after.get(one.id)
         if isinstance(one, Finding):
             after[one.id] = _borne_out(lesson, one, run_id, now) if lesson else _new(one, run_id, now)
         elif lesson:
             after[one.id] = _contradicted(lesson, run_id)
-    kept = sorted((lesson for lesson in after.values() if _stays(lesson, now)), key=lambda one: worth(one, now))
+    # Of two that are worth the same, the same one has to go whenever this is done again.
+    staying = (lesson for lesson in after.values() if _stays(lesson, now))
+    kept = sorted(staying, key=lambda one: (worth(one, now), one.id))
     lessons = tuple(kept[-MOST_LESSONS:])
     changed = tuple(lesson for lesson in lessons if before.get(lesson.id) != lesson)
     return Merged(lessons, changed, frozenset(before.keys() - {lesson.id for lesson in lessons}))

@@ -7,6 +7,7 @@ is made beside its place, and moved there when it is whole.
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -20,6 +21,8 @@ from pydantic import ValidationError
 from graph.memory.merging import Merged
 from graph.record import Lesson
 
+UNREADABLE = (sqlite3.Error, OSError, ValueError)
+"""What a memory raises that is locked, out of reach or damaged; of a row that is no JSON, the library a ValueError."""
 MOST_ITEMS = 200
 """More than there are lessons; what is beyond them is damage."""
 

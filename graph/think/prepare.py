@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import suppress
 from datetime import timedelta
 
 from langgraph.runtime import Runtime
 
-from graph.memory import in_play, lessons_of, relevant
-from graph.record import Usage
+from graph.memory import UNREADABLE, in_play, lessons_of, relevant
+from graph.record import Lesson, Usage
 from graph.state import Context, State
 from graph.think.manners import known_manner
 from graph.think.mind import Manner
@@ -23,14 +22,16 @@ async def prepare(state: State, runtime: Runtime[Context]) -> Thinking:
     context, snapshot = runtime.context, state["snapshot"]
     study = Study(snapshot, context.trading_day(snapshot), context, runtime.store)
     baseline = baseline_plan(snapshot, context.settings, study.day)
-    kept = await lessons_of(runtime.store, snapshot.account.account_id) if runtime.store else ()
+    kept: tuple[Lesson, ...] = ()
+    with suppress(*UNREADABLE):  # the end of the run says so
+        kept = await lessons_of(runtime.store, snapshot.account.account_id) if runtime.store else ()
     lessons = relevant(kept, in_play(snapshot, baseline, context.settings), snapshot.as_of)
     begun: Thinking = {"lessons": lessons, "plan": baseline}
     if context.mind is None:
         return begun
     told = briefing(study, baseline, lessons)
     manner = None
-    with suppress(sqlite3.Error, OSError):
+    with suppress(*UNREADABLE):
         manner = await known_manner(runtime.store, context.mind, context.clock()) if runtime.store else None
     return {
         **begun,

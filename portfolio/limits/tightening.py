@@ -7,7 +7,7 @@ came to be written down, it is applied as the smaller of two numbers, so no row 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import Annotated
 
@@ -57,7 +57,8 @@ def smaller(limit: Limit, percent: int, settings: Settings) -> Decimal:
     if limit is Limit.RISK_THRESHOLD:
         value = max(value, min(settings.min_order_value, set_to))
     if limit is Limit.MAX_POSITIONS:
-        value = max(value.to_integral_value(), Decimal(1))
+        least = share_of(set_to, LEAST_PERCENT).to_integral_value(ROUND_CEILING)
+        value = max(value.to_integral_value(ROUND_FLOOR), least)
     return value
 
 

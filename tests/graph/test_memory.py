@@ -13,6 +13,8 @@ from langgraph.store.memory import InMemoryStore
 
 from config.home import Home
 from graph.memory import forget, lessons_of, open_memory, search
+from graph.record import Outcome
+from tests.graph.conftest import TRADING_DAY, RunOnce
 from tests.graph.lessons import lesson, teach
 from tests.portfolio.cases import NOW, PAPER
 
@@ -87,6 +89,10 @@ async def test_what_is_no_lesson_is_passed_over_and_swept_out_with_the_next_run(
         {**whole, "seen_at": "2026-01-01"},
         {**whole, "x": 1},
         {**whole, "id": "another"},
+        {**whole, "occasions": []},
+        {**whole, "weight": -2},
+        {**whole, "weight": 10**30},
+        {**whole, "times": 0},
         {**whole, "tightening": {"limit": "max_trade_value", "value": "9", "expires_at": NOW.isoformat()}},
     ]
     for number, damage in enumerate(damages):
@@ -94,6 +100,15 @@ async def test_what_is_no_lesson_is_passed_over_and_swept_out_with_the_next_run(
     assert [one.statement for one in await lessons_of(store, PAPER)] == ["SPY rose."]
     await teach(store, PAPER, lesson("VTI rose."))
     assert {item.value["statement"] for item in await store.asearch(namespace, limit=100)} == {"SPY rose.", "VTI rose."}
+
+
+async def test_a_memory_that_is_no_json_stops_no_run_and_the_run_says_so(run_once: RunOnce, home: Home) -> None:
+    first = await run_once()
+    with closing(sqlite3.connect(home.memory)) as damaged, damaged:
+        damaged.execute("INSERT INTO store (prefix, key, value) VALUES (?, 'bad', '{')", (f"{first.account}.lessons",))
+    second = await run_once(day=TRADING_DAY + timedelta(days=1))
+    assert (second.outcome, second.lessons) == (Outcome.TRADED, ())
+    assert any(note.startswith("What earlier runs taught could not be read") for note in second.notes)
 
 
 async def test_a_lesson_is_forgotten_by_its_id_and_of_its_account_alone() -> None:
