@@ -55,8 +55,9 @@ def listed(home: HomeOption = None, account: KnownAccountOption = None, *, as_js
         tight = _in_force(journal, name)
     ordered = sorted(kept, key=lambda one: (one.id not in tight, -one.weight, one.id))
     if as_json:
-        told = [{**one.model_dump(mode="json"), "in_force": _told(tight.get(one.id, ()))} for one in ordered]
-        sys.stdout.write(json.dumps({"account": name, "lessons": told}, indent=2) + "\n")
+        told = [one.model_dump(mode="json") for one in ordered]
+        in_force = {lesson: _told(tightenings) for lesson, tightenings in tight.items()}
+        sys.stdout.write(json.dumps({"account": name, "lessons": told, "in_force": in_force}, indent=2) + "\n")
         return
     if not ordered and not tight:
         typer.echo(f"Nothing has been learned in {place.root} yet.")
@@ -90,39 +91,47 @@ def drop(lesson_id: IdArgument, home: HomeOption = None, account: KnownAccountOp
 
     Example: smart-agent lessons drop 3f9a1c
     """
-    from graph.memory import UNREADABLE, forget, open_memory  # noqa: PLC0415
-
-    async def forgotten(place: Home, account_id: str) -> None:
-        async with open_memory(place.memory) as store:
-            await forget(store, account_id, lesson_id)
-
     with journal_of(home) as (place, journal):
         name = account or next(iter(journal.history.accounts()), "")
         tight = _in_force(journal, name).get(lesson_id, ())
-        is_kept = any(one.id == lesson_id for one in _kept(place, name))
-        if not is_kept and not tight:
-            exit_with(ExitCode.BAD_USAGE, f"{lesson_id}: there is no such lesson; nothing has changed.")
         journal.tightenings.lift(name, lesson_id, _clock(journal, name))
         still = {one.limit for others in _in_force(journal, name).values() for one in others}
-        lifted = [
+        said = [
             f"{one.limit} is tightened by another lesson still."
             if one.limit in still
             else f"{one.limit} is as it is set again."
             for one in tight
         ]
         try:
-            if is_kept:
-                asyncio.run(forgotten(place, name))
-        except UNREADABLE as error:
-            exit_with(
-                ExitCode.FAILED, " ".join([f"{place.memory}: {lesson_id} cannot be forgotten ({error}).", *lifted])
-            )
-    typer.echo(" ".join([f"Lesson {lesson_id} is forgotten.", *lifted]))
+            is_known = _forgotten(place, name, lesson_id)
+        except _unreadable() as error:
+            exit_with(ExitCode.FAILED, " ".join([f"{place.memory}: the lesson cannot be forgotten ({error}).", *said]))
+    if not is_known and not tight:
+        exit_with(ExitCode.BAD_USAGE, f"{lesson_id}: there is no such lesson; nothing has changed.")
+    typer.echo(" ".join([f"Lesson {lesson_id} is forgotten.", *said]))
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What a memory raises that cannot be read."""
+    from graph.memory import UNREADABLE  # noqa: PLC0415  (its library costs more than the help page)
+
+    return UNREADABLE
+
+
+def _forgotten(place: Home, account_id: str, lesson_id: str) -> bool:
+    """Forget the lesson; whether there was one. Raises one of `_unreadable()`."""
+    from graph.memory import forget, open_memory  # noqa: PLC0415
+
+    async def forgotten() -> bool:
+        async with open_memory(place.memory) as store:
+            return await forget(store, account_id, lesson_id)
+
+    return place.memory.exists() and asyncio.run(forgotten())
 
 
 def _kept(place: Home, account_id: str) -> tuple[Lesson, ...]:
     """Those of the account; none where there is no memory yet."""
-    from graph.memory import UNREADABLE, lessons_of, open_memory  # noqa: PLC0415  (its library costs more than the help page)
+    from graph.memory import lessons_of, open_memory  # noqa: PLC0415
 
     async def read() -> tuple[Lesson, ...]:
         async with open_memory(place.memory) as store:
@@ -132,7 +141,7 @@ def _kept(place: Home, account_id: str) -> tuple[Lesson, ...]:
         return ()
     try:
         return asyncio.run(read())
-    except UNREADABLE as error:
+    except _unreadable() as error:
         exit_with(ExitCode.FAILED, f"{place.memory}: the lessons cannot be read ({error}); nothing has changed.")
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from config.rules import ticker
 from portfolio.drift import DriftTable
-from portfolio.limits.tightening import Tightening
+from portfolio.limits.tightening import Limit, Tightening
 from portfolio.models import DataCheck, Fact, OrderRecord, OrderTerms, TradePlan, Utc, Verdict, Whole
 
 
@@ -84,11 +84,12 @@ class Scope(StrEnum):
 
 
 class Occasion(Fact):
-    """A run that bore a lesson out, and the figures by which it did."""
+    """A run that bore a lesson out, the figures by which it did, and the limit that it would have made smaller."""
 
     run_id: str
     at: Utc
     figures: dict[str, str]
+    wants: Limit | None = None
 
 
 class Lesson(Fact):
@@ -96,7 +97,7 @@ class Lesson(Fact):
 
     `source` is "rules", or the model that said it. `times` counts the runs that bore it out, of which `occasions` are
     the last. `weight` grows with each and is halved by each that contradicts it, the last of those `contradicted_by`; a
-    lesson without weight is forgotten. `tightening` is what it has done to a limit, None for a mere note.
+    lesson without weight is forgotten. What one has done to a limit stands in the journal, and nowhere else.
     """
 
     id: str
@@ -109,7 +110,6 @@ class Lesson(Fact):
     times: Annotated[Whole, Field(ge=1)]
     weight: Annotated[Whole, Field(ge=0)]
     occasions: Annotated[tuple[Occasion, ...], Field(min_length=1)]
-    tightening: Tightening | None = None
     contradicted_by: str | None = None
 
 

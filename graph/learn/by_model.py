@@ -182,7 +182,7 @@ def _fills(state: State) -> Sheet:
 
 def _found(found: Iterable[Finding | Refuted]) -> Sheet:
     rows = tuple((one.about, (one.scope.value, one.statement)) for one in found if isinstance(one, Finding))
-    return Sheet((Column("scope"), Column("statement", ours=True)), rows, key="about")
+    return Sheet((Column("scope"), Column("statement")), rows, key="about")
 
 
 def _scores(scores: Iterable[Score]) -> Sheet:

@@ -28,8 +28,8 @@ Found = Iterator[Finding | Refuted]
 OF_THE_DAY = frozenset(rule.__name__ for rule in OF_THE_RUN)
 """Rules about the moment of a run, of which nothing is to be learned for a trade."""
 EXEMPT = "exempt"
-STEPS = ("sense", "think", "act")
-"""Of the graph, as a failure names the one it was in."""
+STEPS = ("think", "act")
+"""Of the graph, as a failure names the one it was in; before them there is no account to learn of."""
 SURE, ENOUGH_SCORES = 2.0, 20
 """The t-value, and the number of scores, from which a mean is taken for more than chance."""
 SLIPS_THAT_TIGHTEN = 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,8 +12,7 @@ from langgraph.store.base import BaseStore
 
 from graph.learn.by_model import Heard, Material, heard_from
 from graph.learn.by_rules import found_by_rules
-from graph.memory import UNREADABLE, Finding, Merged, Refuted, Tighten, keep_lessons, lessons_of, merged
-from graph.memory.merging import binds
+from graph.memory import UNREADABLE, Finding, Merged, Refuted, keep_lessons, lessons_of, merged
 from graph.record import Scope, Usage
 from graph.state import Context, State
 from graph.think.budget import priced
@@ -21,12 +20,17 @@ from graph.think.manners import known_manner
 from graph.think.mind import Manner, Mind
 from portfolio.limits import Tightening, tightened
 from portfolio.limits.tightening import smaller
+from portfolio.models import PortfolioSnapshot
 from portfolio.performance.scoring import Fate, Score, Standing
 
 TIGHT_FOR = timedelta(days=30)
 LATELY = timedelta(days=180)
 SCORED_AFTER = 5
 """Trading days."""
+NOT_READ = (
+    "What earlier runs taught could not be read ({}); nothing was learned. If it stays so, move memory.db in the home "
+    "folder away, and runs learn anew."
+)
 
 
 @dataclass(frozen=True)
@@ -53,24 +57,26 @@ async def learn(state: State, scores: tuple[Score, ...], runtime: Runtime[Contex
     try:
         known = await lessons_of(store, snapshot.account.account_id)
     except UNREADABLE as error:
-        return Learned(trouble=f"What earlier runs taught could not be read ({error}); nothing was learned.")
+        return Learned(trouble=NOT_READ.format(error))
     day = context.trading_day(snapshot)
     limits = tightened(context.settings, day.tightenings)
     standings = _standings(snapshot.account.account_id, scores, context, snapshot.as_of)
     found = found_by_rules(state, limits, standings)
-    told, trouble, spent = found, "", None
+    told, troubles, spent = found, list[str](), None
     if context.mind and _is_worth_asking(state, found, scores):
         about = Material(state, found, scores, known)
         heard = await _ask(about, context.mind, state["thought"].usage, store, context)
         told, spent = (*found, *heard.found), heard.spent
-        trouble = f"The model was asked for lessons and gave none: {heard.trouble}." if heard.trouble else ""
-    result = merged(known, told, state["run_id"], snapshot.as_of)
-    result = _tightened(result, told, state, context)
+        troubles += [f"No lesson came of the model: {heard.trouble}."] if heard.trouble else []
+    bound = context.journal.tightenings.by_lesson(snapshot.account.account_id, snapshot.as_of)
+    result = merged(known, told, state["run_id"], snapshot.as_of, bound)
+    _tighten(result, told, snapshot, context)
     try:
         await keep_lessons(store, snapshot.account.account_id, result)
     except UNREADABLE as error:
-        trouble = f"What this run taught could not be kept ({error})."
-    return Learned(tuple(_statements(told, result, snapshot.as_of)), trouble, spent)
+        troubles.append(f"What this run taught could not be kept ({error}).")
+    tight = context.journal.tightenings.by_lesson(snapshot.account.account_id, snapshot.as_of)
+    return Learned(tuple(_statements(told, tight)), " ".join(troubles), spent)
 
 
 def _standings(account_id: str, scores: tuple[Score, ...], context: Context, now: datetime) -> dict[str, Standing]:
@@ -107,32 +113,26 @@ async def _ask(about: Material, mind: Mind, spent: Usage, store: BaseStore, cont
     return replace(heard, spent=priced(heard.spent, context.settings))
 
 
-def _tightened(result: Merged, told: tuple[Finding | Refuted, ...], state: State, context: Context) -> Merged:
-    """The lessons, with what those that are borne out often enough now do to a limit; that is in force at once."""
-    snapshot = state["snapshot"]
-    wishes = {one.id: one.tighten for one in told if isinstance(one, Finding) and one.tighten}
-    changed = {lesson.id: lesson for lesson in result.changed}
-    for lesson in result.changed:
-        wish = wishes.get(lesson.id)
-        if wish and lesson.times >= wish.after:
-            wanted = _wanted(wish, snapshot.as_of, context)
-            kept = context.journal.tightenings.keep(snapshot.account.account_id, lesson.id, wanted, snapshot.as_of)
-            changed[lesson.id] = lesson.model_copy(update={"tightening": kept})
-    lessons = tuple(changed.get(lesson.id, lesson) for lesson in result.lessons)
-    return Merged(lessons, tuple(changed.values()), result.gone)
-
-
-def _wanted(wish: Tighten, now: datetime, context: Context) -> Tightening:
-    value = smaller(wish.limit, wish.percent, context.settings)
-    return Tightening(limit=wish.limit, value=value, expires_at=now + TIGHT_FOR)
-
-
-def _statements(told: tuple[Finding | Refuted, ...], result: Merged, now: datetime) -> Iterator[str]:
-    """What this run found, and what it led to."""
+def _tighten(
+    result: Merged, told: tuple[Finding | Refuted, ...], snapshot: PortfolioSnapshot, context: Context
+) -> None:
+    """Make limits smaller, at once, for lessons that are borne out often enough by runs that wanted that."""
     lessons = {lesson.id: lesson for lesson in result.lessons}
+    for one in told:
+        lesson = lessons.get(one.id)
+        if not isinstance(one, Finding) or one.tighten is None or lesson is None:
+            continue
+        wanting = [occasion for occasion in lesson.occasions if occasion.wants is one.tighten.limit]
+        value = smaller(one.tighten.limit, one.tighten.percent, context.settings)
+        if len(wanting) >= one.tighten.after and value < getattr(context.settings, one.tighten.limit):
+            wanted = Tightening(limit=one.tighten.limit, value=value, expires_at=snapshot.as_of + TIGHT_FOR)
+            context.journal.tightenings.keep(snapshot.account.account_id, one.id, wanted, snapshot.as_of)
+
+
+def _statements(told: tuple[Finding | Refuted, ...], tight: Mapping[str, tuple[Tightening, ...]]) -> Iterator[str]:
+    """What this run found, and what is in force for it."""
     for one in told:
         if isinstance(one, Finding):
             yield one.statement
-            lesson = lessons.get(one.id)
-            if lesson and lesson.tightening and binds(lesson, now):
-                yield f"Therefore {lesson.tightening.in_words} (`smart-agent lessons drop {one.id}` lifts that)."
+            for tightening in tight.get(one.id, ()):
+                yield f"Therefore {tightening.in_words} (`smart-agent lessons drop {one.id}` lifts that)."

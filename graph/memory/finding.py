@@ -13,7 +13,7 @@ RULES = "rules"
 
 
 class Tighten(Fact):
-    """To leave `percent` % of a limit, once so many runs (`after`) have borne the lesson out."""
+    """To leave `percent` % of a limit, once so many runs (`after`) have borne the lesson out and wanted that."""
 
     limit: Limit
     percent: int = 50

@@ -5,7 +5,7 @@ Pure, and the same when it is done twice: a run that is learned from again chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,11 +28,17 @@ class Merged:
     gone: frozenset[str]
 
 
-def merged(known: Iterable[Lesson], found: Iterable[Finding | Refuted], run_id: str, now: datetime) -> Merged:
+def merged(
+    known: Iterable[Lesson],
+    found: Iterable[Finding | Refuted],
+    run_id: str,
+    now: datetime,
+    bound: Collection[str] = (),
+) -> Merged:
     """The lessons after the run; `now` by the broker's clock.
 
-    One that has a tightening in force stays until that is over, whatever contradicts it. What the run has found in one
-    place and found refuted in another, such as in two orders of one symbol, it has found.
+    Those with an id in `bound` have made a limit smaller, and stay whatever contradicts them. What the run has found in
+    one place and found refuted in another, such as in two orders of one symbol, it has found.
     """
     before = {lesson.id: lesson for lesson in known}
     after = dict(before)
@@ -47,21 +53,11 @@ def merged(known: Iterable[Lesson], found: Iterable[Finding | Refuted], run_id: 
         elif lesson:
             after[one.id] = _contradicted(lesson, run_id)
     # Of two that are worth the same, the same one has to go whenever this is done again.
-    staying = (lesson for lesson in after.values() if _stays(lesson, now))
-    kept = sorted(staying, key=lambda one: (worth(one, now), one.id))
+    staying = (lesson for lesson in after.values() if lesson.id in bound or _stays(lesson, now))
+    kept = sorted(staying, key=lambda one: (one.id in bound, one.weight, one.seen_at, one.id))
     lessons = tuple(kept[-MOST_LESSONS:])
     changed = tuple(lesson for lesson in lessons if before.get(lesson.id) != lesson)
     return Merged(lessons, changed, frozenset(before.keys() - {lesson.id for lesson in lessons}))
-
-
-def worth(lesson: Lesson, now: datetime) -> tuple[bool, int, datetime]:
-    """Which of two lessons to keep where there is room for one: what binds, then what weighs more, then the newer."""
-    return binds(lesson, now), lesson.weight, lesson.seen_at
-
-
-def binds(lesson: Lesson, now: datetime) -> bool:
-    """Whether it has tightened a limit, and that is not over."""
-    return lesson.tightening is not None and now < lesson.tightening.expires_at
 
 
 def _new(finding: Finding, run_id: str, now: datetime) -> Lesson:
@@ -100,8 +96,9 @@ def _contradicted(lesson: Lesson, run_id: str) -> Lesson:
 
 
 def _occasion(finding: Finding, run_id: str, now: datetime) -> Occasion:
-    return Occasion(run_id=run_id, at=now, figures=finding.figures)
+    wants = finding.tighten.limit if finding.tighten else None
+    return Occasion(run_id=run_id, at=now, figures=finding.figures, wants=wants)
 
 
 def _stays(lesson: Lesson, now: datetime) -> bool:
-    return binds(lesson, now) or (lesson.weight > 0 and now - lesson.seen_at < FORGOTTEN_AFTER)
+    return lesson.weight > 0 and now - lesson.seen_at < FORGOTTEN_AFTER

@@ -11,7 +11,6 @@ from math import log2
 
 from config.rules import ticker
 from config.settings import Settings
-from graph.memory.merging import binds
 from graph.record import Lesson, Scope
 from portfolio.drift import drift_table
 from portfolio.models import PortfolioSnapshot, TradePlan
@@ -50,7 +49,7 @@ def worth_telling(lesson: Lesson, subjects: frozenset[str], now: datetime) -> fl
     """By what it is about, by the weight of its evidence, and by how lately it was borne out."""
     if lesson.about in subjects:
         about = IN_PLAY
-    elif lesson.scope in (Scope.LIMIT, Scope.EXECUTION) or binds(lesson, now):
+    elif lesson.scope in (Scope.LIMIT, Scope.EXECUTION):
         about = IN_SIGHT
     else:
         about = 0.0

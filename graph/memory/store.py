@@ -67,8 +67,11 @@ async def keep_lessons(store: BaseStore, account_id: str, merged: Merged) -> Non
         await store.aput(_namespace(account_id), lesson.id, lesson.model_dump(mode="json"))
 
 
-async def forget(store: BaseStore, account_id: str, lesson_id: str) -> None:
+async def forget(store: BaseStore, account_id: str, lesson_id: str) -> bool:
+    """Forget one lesson; whether there was one."""
+    known = await store.aget(_namespace(account_id), lesson_id)
     await store.adelete(_namespace(account_id), lesson_id)
+    return known is not None
 
 
 async def search(store: BaseStore, account_id: str, now: datetime, query: str) -> tuple[Lesson, ...]:

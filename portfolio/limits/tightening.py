@@ -51,7 +51,7 @@ def tightened(settings: Settings, tightenings: Iterable[Tightening]) -> Settings
 
 
 def smaller(limit: Limit, percent: int, settings: Settings) -> Decimal:
-    """`percent` % of the limit as it is set, within the bounds above, and never so little that no order fits."""
+    """`percent` % of the limit as it is set, within the bounds above; of risk_threshold at least min_order_value."""
     set_to = _exact(getattr(settings, limit))
     value = share_of(set_to, min(max(percent, LEAST_PERCENT), MOST_PERCENT))
     if limit is Limit.RISK_THRESHOLD:

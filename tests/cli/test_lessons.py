@@ -25,7 +25,8 @@ from tests.permits import journal_in
 from tests.portfolio.cases import NOW, PAPER
 
 TIGHT = Tightening(limit=Limit.RISK_THRESHOLD, value=Decimal(500), expires_at=NOW + timedelta(days=30))
-BOUND = lesson("SPY slipped.", times=2, weight=2, tightening=TIGHT)
+BOUND = lesson("SPY slipped.", times=2, weight=2)
+"""It has made the limit smaller."""
 NOTE = lesson("VTI was refused.", about="VTI", times=5, weight=5)
 
 
@@ -35,8 +36,8 @@ def have(home: Home, *lessons: Lesson, account: str = PAPER) -> None:
     with journal_in(home.root) as journal:
         journal.history.keep(account, Observation(run_id="run", net_liquidation=Decimal(1000), seen=seen, costs={}))
         for one in lessons:
-            if one.tightening:
-                journal.tightenings.keep(account, one.id, one.tightening, NOW)
+            if one.statement.endswith("slipped."):
+                journal.tightenings.keep(account, one.id, TIGHT, NOW)
 
     async def taught() -> None:
         async with open_memory(home.memory) as store:
@@ -85,8 +86,7 @@ def test_the_list_as_json(home: Home) -> None:
     told = json.loads(lessons(home, "list", "--json").stdout)
     assert told["account"] == PAPER
     assert [one["id"] for one in told["lessons"]] == [BOUND.id, NOTE.id]
-    assert told["lessons"][0]["in_force"] == [TIGHT.model_dump(mode="json")]
-    assert told["lessons"][1]["in_force"] == []
+    assert told["in_force"] == {BOUND.id: [TIGHT.model_dump(mode="json")]}
 
 
 def test_a_tightening_whose_lesson_is_gone_is_listed_and_can_be_dropped(home: Home) -> None:
@@ -167,7 +167,7 @@ def test_a_dropped_lesson_is_forgotten_and_its_limit_as_it_is_set(home: Home) ->
 
 
 def test_a_limit_that_another_lesson_tightens_too_is_not_said_to_be_as_it_was(home: Home) -> None:
-    other = lesson("VTI slipped.", tightening=TIGHT)
+    other = lesson("VTI slipped.")
     have(home, BOUND, other)
     done = lessons(home, "drop", BOUND.id)
     assert words(done) == f"Lesson {BOUND.id} is forgotten. risk_threshold is tightened by another lesson still."
@@ -217,17 +217,32 @@ def test_hostile_words_are_printed_plainly(home: Home) -> None:
     assert lessons(home, "drop", "[/red]").exit_code == 0
 
 
-@pytest.mark.parametrize("command", [["list"], ["show", BOUND.id], ["drop", BOUND.id]])
-@pytest.mark.parametrize("damage", ["no database", "no json"])
-def test_a_memory_that_cannot_be_read_is_said_so_and_nothing_changes(
-    home: Home, command: list[str], damage: str
-) -> None:
-    have(home, BOUND)
+def spoil(home: Home, damage: str) -> None:
     if damage == "no json":
         with closing(sqlite3.connect(home.memory)) as damaged, damaged:
             damaged.execute("UPDATE store SET value = '{'")
     else:
         home.memory.write_bytes(b"this is no database" * 1000)
+
+
+@pytest.mark.parametrize("damage", ["no database", "no json"])
+def test_what_a_lesson_tightened_can_be_lifted_whatever_became_of_the_memory(home: Home, damage: str) -> None:
+    have(home, BOUND)
+    spoil(home, damage)
+    done = lessons(home, "drop", BOUND.id)
+    assert done.exit_code == ExitCode.FAILED
+    assert "the lesson cannot be forgotten" in words(done)
+    assert "risk_threshold is as it is set again." in words(done)
+    assert in_force(home) == ()
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", BOUND.id]])
+@pytest.mark.parametrize("damage", ["no database", "no json"])
+def test_a_memory_that_cannot_be_read_is_said_so_and_nothing_changes(
+    home: Home, command: list[str], damage: str
+) -> None:
+    have(home, BOUND)
+    spoil(home, damage)
     done = lessons(home, *command)
     assert done.exit_code == ExitCode.FAILED
     assert "the lessons cannot be read" in words(done)

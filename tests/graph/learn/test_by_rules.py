@@ -114,7 +114,7 @@ def test_a_run_in_which_nothing_happened_teaches_nothing() -> None:
 # --- what broke ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", ["sense", "think", "act"])
+@pytest.mark.parametrize("step", ["think", "act"])
 def test_a_step_that_a_run_broke_off_in(step: str) -> None:
     failure = Failure(step=step, outcome=Outcome.UNREACHABLE, message="The gateway is gone.")
     found = the_only(says({"run_id": "run-1", "snapshot": SNAPSHOT, "failure": failure}))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +11,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from graph.memory import Finding, Merged, Refuted, id_of, merged
-from graph.memory.merging import FORGOTTEN_AFTER, MOST_LESSONS, MOST_OCCASIONS, MOST_WEIGHT, binds
+from graph.memory.merging import FORGOTTEN_AFTER, MOST_LESSONS, MOST_OCCASIONS, MOST_WEIGHT
 from graph.record import Lesson, Occasion, Scope
-from portfolio.limits import Limit, Tightening
 from tests.graph.lessons import lesson
 from tests.portfolio.cases import NOW
 
@@ -28,10 +26,6 @@ def finding(lesson_id: str = DEAR, **changes: Any) -> Finding:
     return Finding(**{"id": lesson_id, **values, **changes})
 
 
-def tight_until(expires_at: datetime) -> Tightening:
-    return Tightening(limit=Limit.RISK_THRESHOLD, value=Decimal(500), expires_at=expires_at)
-
-
 def the_only(told: Merged) -> Lesson:
     (one,) = told.lessons
     return one
@@ -43,7 +37,6 @@ def test_what_nobody_knew_becomes_a_lesson_of_weight_one() -> None:
     assert (made.id, made.source, made.about, made.statement) == (DEAR, "rules", "SPY", "SPY was dear again.")
     assert (made.times, made.weight, made.learned_at, made.seen_at) == (1, 1, NOW, NOW)
     assert made.occasions == (Occasion(run_id="run-1", at=NOW, figures={"slippage": "2 %"}),)
-    assert made.tightening is None
     assert (told.changed, told.gone) == ((made,), frozenset())
 
 
@@ -126,28 +119,26 @@ def test_borne_out_on_its_last_day_it_stays() -> None:
 
 
 def test_one_that_binds_stays_whatever_contradicts_it_and_goes_when_that_is_over() -> None:
-    ends = NOW + 30 * A_DAY
-    known: tuple[Lesson, ...] = (lesson(tightening=tight_until(ends)),)
+    known: tuple[Lesson, ...] = (lesson(),)
     for number in range(4):
-        known = merged(known, [Refuted(id=DEAR)], f"run-{number}", NOW).lessons
+        known = merged(known, [Refuted(id=DEAR)], f"run-{number}", NOW, {DEAR}).lessons
     assert [one.weight for one in known] == [0]
-    assert merged(known, (), "run-5", ends - timedelta(seconds=1)).lessons == known
-    assert merged(known, (), "run-6", ends).gone == {DEAR}
+    assert merged(known, (), "run-5", NOW, {DEAR}).lessons == known
+    assert merged(known, (), "run-6", NOW).gone == {DEAR}
 
 
 def test_one_that_binds_outlives_the_ninety_days() -> None:
     late = NOW + FORGOTTEN_AFTER
-    bound = lesson(tightening=tight_until(late + A_DAY))
-    assert merged([bound], (), "run-2", late).lessons == (bound,)
+    bound = lesson()
+    assert merged([bound], (), "run-2", late, {DEAR}).lessons == (bound,)
 
 
 def test_beyond_sixty_the_least_worth_goes_first() -> None:
     """What binds, then the heavier, then the newer, is kept."""
-    ends = NOW + 30 * A_DAY
-    bound = lesson("binds", weight=0, seen_at=NOW - 80 * A_DAY, tightening=tight_until(ends))
+    bound = lesson("binds", weight=0, seen_at=NOW - 80 * A_DAY)
     heavy = [lesson(f"heavy {number}", weight=2, seen_at=NOW - 50 * A_DAY) for number in range(57)]
     newer, older = (lesson(f"{days} days", seen_at=NOW - days * A_DAY) for days in (3, 4))
-    told = merged([older, newer, *heavy, bound], [finding()], "run-1", NOW)
+    told = merged([older, newer, *heavy, bound], [finding()], "run-1", NOW, {bound.id})
     assert len(told.lessons) == MOST_LESSONS == 60
     assert {one.statement for one in told.lessons} == {"binds", "SPY was dear again.", "3 days"} | {
         one.statement for one in heavy
@@ -178,7 +169,6 @@ def any_lesson(draw: st.DrawFn, name: str) -> Lesson:
         times=draw(st.integers(len(runs), 40)),
         weight=draw(st.integers(1, MOST_WEIGHT)),
         occasions=tuple(Occasion(run_id=run, at=seen_at, figures={}) for run in runs),
-        tightening=draw(st.none() | st.integers(-5, 5).map(lambda days: tight_until(NOW + days * A_DAY))),
         contradicted_by=draw(st.sampled_from([None, "run", "r1"])),
     )
 
@@ -198,21 +188,24 @@ FOUND = st.lists(
 )
 
 
+BOUND = st.sets(st.sampled_from(NAMES).map(id_of), max_size=5)
+
+
 @examples(max_examples=200, deadline=None)
-@given(memories(), FOUND)
+@given(memories(), FOUND, BOUND)
 def test_a_run_that_is_learned_from_again_changes_nothing(
-    known: tuple[Lesson, ...], found: list[Finding | Refuted]
+    known: tuple[Lesson, ...], found: list[Finding | Refuted], bound: set[str]
 ) -> None:
-    once = merged(known, found, "run", NOW)
-    assert merged(once.lessons, found, "run", NOW) == Merged(once.lessons, (), frozenset())
+    once = merged(known, found, "run", NOW, bound)
+    assert merged(once.lessons, found, "run", NOW, bound) == Merged(once.lessons, (), frozenset())
 
 
 @examples(max_examples=200, deadline=None)
-@given(memories(), FOUND)
+@given(memories(), FOUND, BOUND)
 def test_whatever_is_found_what_is_kept_is_bounded_and_sound(
-    known: tuple[Lesson, ...], found: list[Finding | Refuted]
+    known: tuple[Lesson, ...], found: list[Finding | Refuted], bound: set[str]
 ) -> None:
-    told = merged(known, found, "run", NOW)
+    told = merged(known, found, "run", NOW, bound)
     before = {one.id: one for one in known}
     assert len(told.lessons) == len({one.id for one in told.lessons}) <= MOST_LESSONS
     assert told.changed == tuple(one for one in told.lessons if before.get(one.id) != one)
@@ -221,5 +214,5 @@ def test_whatever_is_found_what_is_kept_is_bounded_and_sound(
         assert Lesson.model_validate(one.model_dump()) == one
         assert one.weight <= MOST_WEIGHT
         assert len(one.occasions) <= MOST_OCCASIONS
-        assert binds(one, NOW) or one.weight > 0
-    assert {one.id for one in known if binds(one, NOW)} <= {one.id for one in told.lessons}
+        assert one.id in bound or one.weight > 0
+    assert before.keys() & bound <= {one.id for one in told.lessons}

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from graph.memory import in_play, in_words, relevant
 from graph.memory.relevance import MOST_CHARACTERS, worth_telling
 from graph.record import Lesson, Scope
-from portfolio.limits import Limit, Tightening
 from portfolio.models import Side, TradePlan
 from tests.graph.lessons import lesson
 from tests.portfolio.cases import NOW, make_settings, make_snapshot, position, trade
@@ -55,16 +54,13 @@ def test_worth_by_hand() -> None:
     assert worth_telling(lesson(about="max_positions", scope=Scope.LIMIT), SPY, NOW) == pytest.approx(2)
 
 
-def test_what_is_in_play_comes_first_then_what_binds_then_what_weighs() -> None:
-    tight = Tightening(limit=Limit.RISK_THRESHOLD, value=Decimal(500), expires_at=NOW + A_DAY)
-    over = tight.model_copy(update={"expires_at": NOW})
+def test_what_is_in_play_comes_first_then_what_weighs() -> None:
     lessons = (
-        lesson("over", about="AAPL", tightening=over),
+        lesson("lighter", about="AAPL"),
         lesson("heavier", about="AAPL", weight=2),
-        lesson("binds", about="AAPL", tightening=tight),
         lesson("in play", about="SPY"),
     )
-    assert told(*lessons) == ["in play", "binds", "heavier", "over"]
+    assert told(*lessons) == ["in play", "heavier", "lighter"]
 
 
 def test_an_old_lesson_gives_way_to_one_of_today() -> None:
