@@ -48,6 +48,10 @@ class Checkpoints(AsyncSqliteSaver):
         with _told():
             await super().aput_writes(config, writes, task_id, task_path)
 
+    async def adelete_thread(self, thread_id: str) -> None:
+        with _told():
+            await super().adelete_thread(thread_id)
+
 
 @contextmanager
 def _told() -> Iterator[None]:

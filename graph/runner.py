@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.runtime import Runtime
 from langgraph.types import Command, StateSnapshot
 
@@ -208,7 +209,16 @@ class Run:
             self.context.journal.runs.save(record)
         except JournalError as error:
             return record.model_copy(update={"notes": (*record.notes, str(error))})
+        if not self.waiting:
+            await self._forget_steps()
         return record
+
+    async def _forget_steps(self) -> None:
+        """Let go of what a run would go on from: it is over and has its record, and the file would grow by each."""
+        saver = self.graph.checkpointer
+        with suppress(StepsNotKept):
+            if isinstance(saver, BaseCheckpointSaver):
+                await saver.adelete_thread(self.run_id)
 
 
 def _question(asked: dict[str, Any]) -> ApprovalWanted:

@@ -9,11 +9,13 @@ from decimal import Decimal
 import jsonschema
 import pytest
 
+from cli.wiring import Start
 from config.home import Home
+from graph.checkpoints import open_checkpoints
 from graph.record import Approval, Outcome, RunRecord, json_schema
 from portfolio.limits import RULES
 from portfolio.models import OrderStatus, Side
-from tests.graph.conftest import RunOnce
+from tests.graph.conftest import RunOnce, drain, opened, settings_with
 
 SUNDAY = date(2026, 6, 14)
 
@@ -86,6 +88,23 @@ async def test_the_next_run_continues_from_the_new_positions_and_knows_the_lesso
     assert second.lessons
     assert {one.run_id for lesson in second.lessons for one in lesson.occasions} == {first.run_id}
     assert {lesson.statement for lesson in second.lessons} <= set(first.reflection.lessons_learned)
+
+
+async def kept_steps(home: Home) -> set[str]:
+    """The runs of which there are checkpoints."""
+    async with open_checkpoints(home.checkpoints) as saver:
+        return {found.config["configurable"]["thread_id"] async for found in saver.alist(None)}
+
+
+async def test_the_steps_of_a_run_are_kept_until_it_is_over_and_no_longer(run_once: RunOnce, home: Home) -> None:
+    await run_once()
+    assert await kept_steps(home) == set()
+    waits = await run_once(day=date(2026, 6, 16), require_approval="always")
+    assert await kept_steps(home) == {waits.run_id}
+    async with opened(home, settings_with(), date(2026, 6, 16), start=Start(run_id=waits.run_id)) as run:
+        await drain(run.resume(Approval(granted=False, why="no")))
+        await run.record()
+    assert await kept_steps(home) == set()
 
 
 @pytest.mark.slow
