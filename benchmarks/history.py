@@ -48,7 +48,8 @@ from rich.table import Table
 
 from brokers.session import ExchangeCalendar
 from brokers.simulated import open_simulated
-from cli.performance import screen, told_of
+from cli.performance import told_of
+from cli.performance_screen import screen
 from cli.wiring import Start, context_over, run_in
 from config.home import Home
 from config.load import load_settings

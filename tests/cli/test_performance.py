@@ -13,7 +13,8 @@ from typer.testing import CliRunner, Result
 
 from cli.exit_codes import ExitCode
 from cli.main import app
-from cli.performance import Kind, _bar
+from cli.performance import Kind
+from cli.performance_screen import _bar
 from config.home import Home
 from graph.journal.history import Observation
 from portfolio.performance import Observed, PaymentKind, Stand, Surroundings
@@ -65,7 +66,7 @@ def test_the_screen_tells_the_gain_and_not_the_deposit(kept: Home) -> None:
         "Core 80 % 43.8 % -36.2 ██████│ -36.2 on 2026-06-18",
         "What 100 USD became",
         "SPY 10 400.00 545.00 5,450.00 +0.00 +1,450.00 +450.00",
-        "2000 deposit (not confirmed)",
+        "2,000.00 deposit (not confirmed)",
     ):
         assert told in words, done.output
 
