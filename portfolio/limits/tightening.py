@@ -29,6 +29,11 @@ class Limit(StrEnum):
     MAX_POSITIONS = "max_positions"
     MAX_DAILY_LOSS = "max_daily_loss"
 
+    def told(self, value: Decimal | float) -> str:
+        """A value of it with the unit."""
+        unit = {Limit.RISK_THRESHOLD: " USD", Limit.MAX_POSITIONS: ""}.get(self, " %")
+        return f"{Decimal(str(value)).normalize():f}{unit}"
+
 
 class Tightening(Fact):
     """`limit` is at most `value`, in the unit of its setting, until `expires_at` by the broker's clock."""
@@ -39,7 +44,7 @@ class Tightening(Fact):
 
     @property
     def in_words(self) -> str:
-        return f"{self.limit} is at most {self.value:f} until {self.expires_at:%Y-%m-%d}"
+        return f"{self.limit} is at most {self.limit.told(self.value)} until {self.expires_at:%Y-%m-%d}"
 
 
 def tightened(settings: Settings, tightenings: Iterable[Tightening]) -> Settings:

@@ -76,7 +76,7 @@ def test_what_binds_is_listed_first_and_says_what_it_binds(home: Home) -> None:
     assert done.exit_code == 0, done.output
     told = words(done)
     assert f"Lessons {PAPER}" in told
-    assert f"{BOUND.id} SPY 2026-03-03 2 SPY slipped. risk_threshold is at most 500 until 2026-04-02" in told
+    assert f"{BOUND.id} SPY 2026-03-03 2 SPY slipped. risk_threshold is at most 500 USD until 2026-04-02" in told
     assert told.index(BOUND.id) < told.index(f"{NOTE.id} VTI 2026-03-03 5 VTI was refused.")
     assert words(lessons(home)) == told
 
@@ -92,7 +92,7 @@ def test_the_list_as_json(home: Home) -> None:
 def test_a_tightening_whose_lesson_is_gone_is_listed_and_can_be_dropped(home: Home) -> None:
     have(home, BOUND)
     home.memory.unlink()
-    assert f"{BOUND.id} risk_threshold risk_threshold is at most 500" in words(lessons(home))
+    assert f"{BOUND.id} risk_threshold risk_threshold is at most 500 USD" in words(lessons(home))
     assert lessons(home, "drop", BOUND.id).exit_code == 0
     assert in_force(home) == ()
     assert not home.memory.exists()
@@ -121,7 +121,7 @@ def test_one_lesson_with_the_runs_that_it_rests_on(home: Home) -> None:
         "About SPY (symbol)",
         "Found by rules",
         "Last seen 2026-03-03 17:00 UTC, in 2 run(s)",
-        "Effect risk_threshold is at most 500 until 2026-04-02",
+        "Effect risk_threshold is at most 500 USD until 2026-04-02",
         "Contradicted last by run run-0",
         "run-2 2026-03-05 17:00 slippage 2 % run-1 2026-03-04 17:00 slippage 1 %",
     ):

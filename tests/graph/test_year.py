@@ -297,6 +297,6 @@ def slow_buckets_are_learned(looks: pd.DataFrame, year: Year) -> None:
 def memory_stays_small(year: Year) -> None:
     assert max(map(len, year.lessons)) <= MOST_LESSONS
     sizes = {number: len(json.dumps(body)) for number, body in year.prompts.items()}
-    assert "max_portfolio_change 1 lets" in json.dumps(year.prompts[20])
+    assert "max_portfolio_change 1 % lets" in json.dumps(year.prompts[20])
     assert sizes[250] <= sizes[20], sizes
     assert max(sizes.values()) - min(sizes.values()) < 2_000, sizes
