@@ -101,11 +101,13 @@ def set_value(
 
     Example: smart-agent config set risk_threshold 500
     """
-    from config.json_file import read_object, write_object  # noqa: PLC0415  (see the module's docstring)
+    from config.json_file import read_object, unusable, write_object  # noqa: PLC0415  (see the module's docstring)
     from config.load import load_document  # noqa: PLC0415
 
     with told_problems(NOTHING_CHANGED):
         file = target_of(home, config)
+        if os.path.lexists(file) and not file.is_file():
+            raise unusable(file, "it is no file that can be written", "Name a file of your own")
         before = read_object(file) if os.path.lexists(file) or config else {}
         after = {**before, key: _meant(value)}
         loaded = load_document(after, file=file, environ=os.environ)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from brokers.errors import BrokerError
+from graph.failure import describe
 from graph.history import keep_look
-from graph.journal import JournalError
 from graph.learn.learn import Learned, learn
 from graph.reflection import reflection_of, write_reflection
 from graph.scoring import keep_and_score
@@ -26,9 +26,10 @@ async def reflect(state: State, runtime: Runtime[Context]) -> State:
     try:
         if after and state.get("orders"):
             keep_look(after, context.settings, state["run_id"], context.journal)
-        learned = await learn(whole, await keep_and_score(state, context), runtime)
-    except JournalError as error:
-        notes.append(f"The account's history could not be kept ({error}).")
+        scores = await keep_and_score(state, context)
+        learned = await learn(whole, scores, runtime)
+    except Exception as error:  # noqa: BLE001  (whatever it is, the run has traded, and its record is to be kept)
+        notes.append(f"Nothing could be kept or learned of this run ({describe('reflect', error).message}).")
     reflection = reflection_of(whole, learned.statements, context)
     if context.settings.save_reflections:
         try:

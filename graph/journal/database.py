@@ -192,6 +192,12 @@ class JournalUnusable(JournalError):
     """It cannot be read or written; since nobody can tell whether trading is halted, it counts as halted."""
 
 
+UNREADABLE = (
+    SQLAlchemyError, ModuleNotFoundError, ValueError, ArithmeticError, TypeError, LookupError, AttributeError,
+)  # fmt: skip
+"""What the libraries raise, and what comes of a row that is not what the program wrote."""
+
+
 class Database:
     """Transactions on the tables above; what cannot be done is one `JournalUnusable`.
 
@@ -201,7 +207,7 @@ class Database:
 
     def __init__(self, where: str | Path, patience: float = PATIENCE) -> None:
         self._shown = "the journal"
-        with self._told():
+        with self.told():
             parsed = URL.create("sqlite", database=str(where)) if isinstance(where, Path) else make_url(where)
             self._shown = parsed.database or parsed.render_as_string()
             self.file = file_of(parsed)
@@ -215,17 +221,18 @@ class Database:
     @contextmanager
     def change(self) -> Iterator[Connection]:
         """One transaction, on disk when the block has ended; undone if it raises."""
-        with self._told(), self._engine.begin() as connection:
+        with self.told(), self._engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
         self._engine.dispose()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def told(self) -> Iterator[None]:
+        """Whatever cannot be done under it, or be read, is one `JournalUnusable`."""
         try:
             yield
-        except (SQLAlchemyError, ModuleNotFoundError, ValueError, ArithmeticError) as error:
+        except UNREADABLE as error:
             why = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise JournalUnusable(
                 f"{self._shown}: the journal of orders cannot be used ({why}); which counts as halted. "

@@ -129,10 +129,10 @@ class Decisions:
         query = query.where(SCORES.c.effect.is_not(None), *conditions).order_by(SCORES.c.decision, SCORES.c.horizon)
         with self._database.change() as connection:
             kept, rows = connection.execute(texts).all(), connection.execute(query).all()
-        read = MANY.validate_json(f"[{','.join(text for _, text in kept)}]")
-        decisions = dict(zip((number for number, _ in kept), read, strict=True))
-        scores = tuple(
-            Score(decision=decisions[number], horizon=horizon, later=Decimal(later), effect=Decimal(effect))
-            for number, horizon, later, effect in rows
-        )
-        return tuple(read), scores
+            read = MANY.validate_json(f"[{','.join(text for _, text in kept)}]")
+            decisions = dict(zip((number for number, _ in kept), read, strict=True))
+            scores = tuple(
+                Score(decision=decisions[number], horizon=horizon, later=Decimal(later), effect=Decimal(effect))
+                for number, horizon, later, effect in rows
+            )
+            return tuple(read), scores

@@ -37,6 +37,7 @@ from portfolio.performance import (
 from portfolio.performance.benchmarks import Marked
 
 ZERO = Decimal(0)
+AROUND = OBSERVATIONS.c.number == SURROUNDINGS.c.observation
 NOT_KNOWN = Surroundings()
 MANY = TypeAdapter(list[Annotated[Event, Field(union_mode="left_to_right")]])
 """Reads many events at once, which takes a fraction of the time that one by one takes."""
@@ -127,6 +128,10 @@ class History:
 
     def period(self, account_id: str, since: datetime | None = None) -> Period | None:
         """What became of the account from the last look before `since` on, or from the first; None without a look."""
+        with self._database.told():
+            return self._period(account_id, since)
+
+    def _period(self, account_id: str, since: datetime | None) -> Period | None:
         of_account = OBSERVATIONS.c.account_id == account_id
         query = select(OBSERVATIONS).where(of_account).order_by(OBSERVATIONS.c.number)
         with self._database.change() as connection:
@@ -158,11 +163,11 @@ class History:
         query = select(EVENTS).where(EVENTS.c.account_id == account_id).order_by(EVENTS.c.number)
         with self._database.change() as connection:
             rows = connection.execute(query).all()
-        events = MANY.validate_json(f"[{','.join(row.event for row in rows)}]")
-        return tuple(
-            Entry(number=row.number, observation=row.observation, event=event, confirmed=row.confirmed)
-            for row, event in zip(rows, events, strict=True)
-        )
+            events = MANY.validate_json(f"[{','.join(row.event for row in rows)}]")
+            return tuple(
+                Entry(number=row.number, observation=row.observation, event=event, confirmed=row.confirmed)
+                for row, event in zip(rows, events, strict=True)
+            )
 
     def valuations(self, account_id: str) -> tuple[Valuation, ...]:
         """What the account was worth at each look, with what the investor paid in before it."""
@@ -210,24 +215,23 @@ class History:
             }
 
     def _buckets(self, account_id: str, first: int) -> tuple[dict[str, Stand], ...]:
-        """Of each look from that number on."""
-        query = select(SURROUNDINGS.c.buckets)
-        query = query.join(OBSERVATIONS, OBSERVATIONS.c.number == SURROUNDINGS.c.observation)
+        """Of each look from that number on; nothing where they are not known."""
+        query = select(SURROUNDINGS.c.buckets).select_from(OBSERVATIONS).outerjoin(SURROUNDINGS, AROUND)
         query = query.where(OBSERVATIONS.c.account_id == account_id, OBSERVATIONS.c.number >= first)
         with self._database.change() as connection:
             texts = connection.scalars(query.order_by(OBSERVATIONS.c.number)).all()
-        return tuple({name: Stand(*stand) for name, stand in json.loads(text).items()} for text in texts)
+        return tuple({name: Stand(*stand) for name, stand in json.loads(text or "{}").items()} for text in texts)
 
     def _marked(self, account_id: str, valuations: Mapping[int, Valuation]) -> tuple[Marked, ...]:
         """The first of them, each day's last, and those that money came at; reading prices is what takes long."""
         last = {look.at.date(): number for number, look in valuations.items()}
         wanted = {min(valuations), *last.values(), *(number for number, look in valuations.items() if look.flow)}
-        columns = SURROUNDINGS.c.observation, SURROUNDINGS.c.prices, SURROUNDINGS.c.targets
-        query = select(*columns).join(OBSERVATIONS, OBSERVATIONS.c.number == SURROUNDINGS.c.observation)
+        columns = OBSERVATIONS.c.number, SURROUNDINGS.c.prices, SURROUNDINGS.c.targets
+        query = select(*columns).select_from(OBSERVATIONS).outerjoin(SURROUNDINGS, AROUND)
         query = query.where(OBSERVATIONS.c.account_id == account_id, OBSERVATIONS.c.number >= min(valuations))
         with self._database.change() as connection:
             return tuple(
-                Marked(valuations[number], _prices(prices), _targets(targets))
+                Marked(valuations[number], _prices(prices or "{}"), _targets(targets or "{}"))
                 for number, prices, targets in connection.execute(query.order_by(OBSERVATIONS.c.number))
                 if number in wanted
             )
@@ -275,7 +279,7 @@ def _prices(text: str) -> dict[str, Decimal]:
 @lru_cache(maxsize=8)
 def _targets(text: str) -> dict[str, float]:
     """Targets rarely change from look to look."""
-    return dict(json.loads(text))
+    return {symbol: float(target) for symbol, target in json.loads(text).items()}
 
 
 def _last(connection: Connection, account_id: str) -> RowMapping | None:

@@ -30,12 +30,17 @@ class Tightenings:
         of that limit in the last 30 days: then it is the one in force, as it was, or None.
         """
         with self._database.change() as connection:
-            last = _in_force(connection, account_id, now).get((lesson, tightening.limit))
+            last = _not_over(connection, account_id, now).get((lesson, tightening.limit))
             if _was_lifted(connection, account_id, tightening.limit, now - REST):
-                return last
+                return last[0] if last else None
             row = {"account_id": account_id, "lesson": lesson, "limit": tightening.limit.value}
             if last:
-                tightening = tightening.model_copy(update={"value": min(last.value, tightening.value)})
+                # On a clock that was set back the other may have been made later.
+                tightening = Tightening(
+                    limit=tightening.limit,
+                    value=min(last[0].value, tightening.value),
+                    expires_at=max(last[0].expires_at, tightening.expires_at),
+                )
             values = {
                 "value": str(tightening.value),
                 "made_at": now.isoformat(),
@@ -69,13 +74,21 @@ def in_force(connection: Connection, account_id: str, now: datetime) -> tuple[Ti
 
 
 def _in_force(connection: Connection, account_id: str, now: datetime) -> Mapping[tuple[str, Limit], Tightening]:
-    """By lesson and limit; a row that is none raises `ValueError`, which makes the journal unusable."""
+    """By lesson and limit; a row that is none raises, which makes the journal unusable."""
+    found = _not_over(connection, account_id, now)
+    return {key: tightening for key, (tightening, made_at) in found.items() if made_at <= now}
+
+
+def _not_over(
+    connection: Connection, account_id: str, now: datetime
+) -> Mapping[tuple[str, Limit], tuple[Tightening, datetime]]:
+    """Those that nobody has lifted and that end after `now`, and when they were made."""
     query = select(TIGHTENINGS).where(TIGHTENINGS.c.account_id == account_id, TIGHTENINGS.c.lifted_at.is_(None))
     found = {}
     for row in connection.execute(query).mappings():
-        one = Tightening.model_validate({name: row[name] for name in Tightening.model_fields})
-        if _time(row["made_at"]) <= now < one.expires_at:
-            found[row["lesson"], one.limit] = one
+        one, made_at = Tightening.model_validate({name: row[name] for name in Tightening.model_fields}), row["made_at"]
+        if now < one.expires_at:
+            found[row["lesson"], one.limit] = one, _time(made_at)
     return found
 
 

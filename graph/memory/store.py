@@ -48,7 +48,8 @@ def _fresh_draft(file: Path) -> Path | None:
 
 
 def _namespace(account_id: str) -> tuple[str, ...]:
-    return (account_id, "lessons")
+    # The library allows no dots in a namespace.
+    return (account_id.replace(".", "%2E"), "lessons")
 
 
 async def lessons_of(store: BaseStore, account_id: str) -> tuple[Lesson, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 
 from config.blanking import blanked, secrets_in
@@ -15,12 +17,15 @@ KEY = "Zm9v/bar+42=="
     [
         f"Incorrect key {KEY} and once more {KEY}",
         "GET /models?key=Zm9v%2Fbar%2B42%3D%3D",
+        "GET /models?key=Zm9v/bar%2b42%3d%3d",
+        f"Basic {b64encode(KEY.encode()).decode()}",
     ],
 )
 def test_a_secret_of_the_environment_is_blanked_wherever_it_stands(text: str) -> None:
     told = blanked(text, secrets_in({"OPENAI_API_KEY": f" {KEY} "}))
     assert HIDDEN in told
     assert "Zm9v" not in told
+    assert b64encode(KEY.encode()).decode().rstrip("=") not in told
 
 
 def test_a_secret_that_begins_with_another_is_blanked_to_its_end() -> None:
@@ -39,6 +44,13 @@ def test_a_secret_that_begins_with_another_is_blanked_to_its_end() -> None:
         ("sent bearer s3cr3t to it", "sent bearer (not shown) to it"),
         ("proxy http://me:s3cr3t@proxy:8080/", "proxy http://(not shown)@proxy:8080/"),
         ("no such key: sk-proj-s3cr3t00.", "no such key: (not shown)"),
+        (r'"{\"token\": \"s3cr3t\"}"', r'"{\"token\": \"(not shown)\"}"'),
+        ("GET /a?apikey%3Ds3cr3t", "GET /a?apikey%3D(not shown)"),
+        ("Incorrect API key provided: s3cr3t", "Incorrect API key provided: (not shown)"),
+        ('password "s3cr3t"', 'password "(not shown)"'),
+        ("access_key=s3cr3t", "access_key=(not shown)"),
+        ("https://me:s3@cr3t@host/a", "https://(not shown)@host/a"),
+        ('{"token": ["s3cr3t"]}', '{"token": ["(not shown)"]}'),
     ],
 )
 def test_what_stands_where_a_secret_does_is_blanked_whoevers_it_is(text: str, left: str) -> None:
@@ -51,6 +63,7 @@ def test_what_stands_where_a_secret_does_is_blanked_whoevers_it_is(text: str, le
         "guard BUY 3 VTI at 301.20 refused: min_cash (cash would be 12.00, at least 500.00)",
         "model careful: 3 calls, 8600 tokens read, 600 written. No trouble.",
         "{'max_tokens': 16000, 'model': 'gpt-5.4-mini'}",
+        "max_input_tokens: 100000, token count 5",
         "connect_tcp.started host='127.0.0.1' port=8001, https://example.com/a@b",
         "a risk-adjusted-return of 4 %",
     ],

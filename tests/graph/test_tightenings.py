@@ -103,9 +103,19 @@ def test_dropping_what_was_over_or_lifted_before_leaves_no_limit_alone_for_longe
     assert journal.tightenings.keep(PAPER, "d4e5f6", again, over + REST) == again
 
 
+def test_on_a_clock_that_was_set_back_it_becomes_neither_larger_nor_shorter(journal: Journal) -> None:
+    later = NOW + 5 * A_DAY
+    journal.tightenings.keep(PAPER, "a1b2c3", tight(250, later), later)
+    stands = tight(250, later)
+    assert journal.tightenings.keep(PAPER, "a1b2c3", tight(500), NOW) == stands
+    assert in_force(journal) == in_force(journal, later) == (stands,)
+
+
 @pytest.mark.parametrize(
     ("column", "damage"),
     [
+        ("made_at", b"1"),
+        ("value", b"500"),
         ("limit", "max_trade_value"),
         ("value", "abc"),
         ("value", "0"),
@@ -119,7 +129,9 @@ def test_dropping_what_was_over_or_lifted_before_leaves_no_limit_alone_for_longe
         ("made_at", "yesterday"),
     ],
 )
-def test_where_a_row_cannot_be_read_trading_is_halted(journal: Journal, home: Home, column: str, damage: str) -> None:
+def test_where_a_row_cannot_be_read_trading_is_halted(
+    journal: Journal, home: Home, column: str, damage: object
+) -> None:
     """What it was to make smaller nobody can tell, so nothing is sent as if it were not there."""
     journal.tightenings.keep(PAPER, "a1b2c3", tight(), NOW)
     with closing(sqlite3.connect(home.root / "agent.db")) as damaged, damaged:
