@@ -1,6 +1,7 @@
 """`smart-agent config …` as a person meets it: what it prints, writes, refuses, and how it exits."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -160,6 +161,14 @@ def test_set_leaves_a_broken_file_alone_and_follows_a_link(home: Path, tmp_path:
     assert set_in(home, "max_positions", "9").exit_code == 0
     assert json.loads(real.read_text()) == {"max_positions": 9}
     assert (home / "config.json").is_symlink()
+
+
+def test_set_waits_for_no_pipe(home: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    refused = set_in(home, "max_positions", "9", "--config", str(pipe))
+    assert refused.exit_code == 2
+    assert "no file that can be written" in refused.stderr
 
 
 def test_validate_says_valid(home: Path) -> None:

@@ -111,6 +111,12 @@ async def test_a_memory_that_is_no_json_stops_no_run_and_the_run_says_so(run_onc
     assert any(note.startswith("What earlier runs taught could not be read") for note in second.notes)
 
 
+async def test_an_account_may_have_a_dot_in_its_id() -> None:
+    store = InMemoryStore()
+    await teach(store, "F.1", lesson("SPY rose."))
+    assert [one.statement for one in await lessons_of(store, "F.1")] == ["SPY rose."]
+
+
 async def test_a_lesson_is_forgotten_by_its_id_and_of_its_account_alone() -> None:
     store = await taught("SPY rose.", "SPY fell.")
     await teach(store, "DU9", lesson("SPY rose."))
