@@ -83,6 +83,9 @@ def performance(
             exit_with(ExitCode.BAD_USAGE, f"{account}: no run has looked at that account; there is {listed}.")
         name = account or next(iter(known), "")
         told = told_of(journal, name, since.replace(tzinfo=UTC) if since else None)
+    if told and since and told.report.until < since.replace(tzinfo=UTC):
+        last = f"the last look was on {told.report.until:%Y-%m-%d}"
+        exit_with(ExitCode.FAILED, f"No run has looked at {name} since {since:%Y-%m-%d}; {last}.")
     if told is None:
         exit_with(ExitCode.FAILED, f"No run in {place.root} has looked at an account yet; see `smart-agent run`.")
     if as_json:

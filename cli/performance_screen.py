@@ -45,6 +45,7 @@ def screen(told: Told, width: int) -> Iterator[RenderableType]:
         yield _buckets(told.buckets)
     yield Text()
     yield _lines(report)
+    yield Text("Unrealised is since it was bought; gained is what this stretch brought.", style="dim")
     if payments:
         yield Text()
         yield _payments(payments)
@@ -73,7 +74,9 @@ def _figures(told: Told) -> RenderableType:
     table.add_row("Turnover", *_turned_over(told.turnover))
     table.add_row("Orders filled", *_ended(told.ends))
     done = f"{execution.executed} of {execution.decided}"
-    aside = f"{execution.unfilled} not filled, {execution.rejected} refused"
+    left = execution.decided - execution.executed - execution.unfilled - execution.rejected
+    others = f", {left} declined or left out" if left else ""
+    aside = f"{execution.unfilled} not filled, {execution.rejected} refused{others}"
     table.add_row("Decisions done", done, aside)
     for one in told.helped:
         if one.scored:

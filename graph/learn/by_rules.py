@@ -213,8 +213,8 @@ def _slow(state: State, settings: Settings) -> Found:
         pace = slow[bucket.name]
         limit = getattr(settings, pace.limit)
         words = (
-            f"{pace.limit} {pace.limit.told(limit)} lets {bucket.name} come back into its band in about "
-            f"{pace.runs} runs."
+            f"{bucket.name} needs at least {pace.runs} more runs to come back into its band, as {pace.limit} is "
+            f"{pace.limit.told(limit)}."
         )
         figures = {"gap": f"{pace.gap:.2f} USD", "each_run": f"{pace.each:.2f} USD", "runs": str(pace.runs)}
         yield Finding(id=lesson, scope=Scope.BUCKET, about=bucket.name, statement=_said(words), figures=figures)

@@ -1,4 +1,4 @@
-"""How many runs a bucket needs to come back into its band, and which limit makes them so many."""
+"""How many runs a bucket needs at least to come back into its band, and which limit makes them so many."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from decimal import ROUND_CEILING, Decimal
 
 from config.settings import Settings
 from portfolio.drift import BucketDrift
-from portfolio.exposure import ZERO
 from portfolio.limits import Limit
 from portfolio.models import Fact
 from portfolio.percent import exact, share_of
 
 
 class Pace(Fact):
-    """`bucket` needs about so many `runs` at unchanged prices, as `limit` lets only `each` USD be traded in one.
+    """`bucket` needs at least so many `runs` at unchanged prices, as `limit` lets only `each` USD of it trade in one.
 
     `gap` is what is to be traded until the bucket is within its band, in USD.
     """
@@ -28,17 +27,13 @@ class Pace(Fact):
 
 def paces(buckets: Iterable[BucketDrift], net_liquidation: Decimal, settings: Settings) -> tuple[Pace, ...]:
     """For every bucket outside its band that one run cannot bring back into it."""
-    off = [bucket for bucket in buckets if bucket.is_outside(settings.rebalance_threshold)]
-    gaps = {bucket.name: _gap(bucket, net_liquidation, settings) for bucket in off}
-    every = sum(gaps.values(), ZERO)
     turnover = share_of(net_liquidation, settings.max_portfolio_change)
     found = []
-    for bucket in off:
-        gap, count = gaps[bucket.name], _symbols(bucket.name, settings)
+    for bucket in (one for one in buckets if one.is_outside(settings.rebalance_threshold)):
+        gap = _gap(bucket, net_liquidation, settings)
         by_limit = {
-            Limit.RISK_THRESHOLD: settings.risk_threshold * count,
-            # Every bucket that is off has its part of what may be turned over.
-            Limit.MAX_PORTFOLIO_CHANGE: turnover * gap / every if every else ZERO,
+            Limit.RISK_THRESHOLD: settings.risk_threshold * _symbols(bucket.name, settings),
+            Limit.MAX_PORTFOLIO_CHANGE: turnover,
         }
         limit = min(by_limit, key=lambda name: by_limit[name])
         if 0 < by_limit[limit] < gap:

@@ -505,7 +505,7 @@ async def test_on_a_clean_run_it_is_not_asked(home: Home) -> None:
     assert (record.outcome, ran.asked) == (Outcome.TRADED, [])
     assert record.usage.model_calls == 1
     assert record.reflection
-    assert "come back into its band in about 4 runs" in " ".join(record.reflection.lessons_learned)
+    assert "needs at least 2 more runs to come back into its band" in " ".join(record.reflection.lessons_learned)
 
 
 async def test_a_model_whose_every_trade_the_guard_refuses_is_not_asked(home: Home) -> None:

@@ -352,7 +352,10 @@ def test_a_bucket_that_a_limit_keeps_off_target_is_found_where_orders_moved_it()
     said = says(moved)
     found = the_only(said)
     assert (found.id, found.scope, found.about) == (id_of("slow Growth"), Scope.BUCKET, "Growth")
-    assert found.statement == "risk_threshold 1000 USD lets Growth come back into its band in about 5 runs."
+    assert (
+        found.statement
+        == "Growth needs at least 5 more runs to come back into its band, as risk_threshold is 1000 USD."
+    )
     assert found.figures == {"gap": "10000.00 USD", "each_run": "2000.00 USD", "runs": "5"}
     assert refutes(said, "slow Core")
     assert not refutes(said, "slow Growth")

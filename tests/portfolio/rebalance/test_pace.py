@@ -68,21 +68,26 @@ def test_in_its_band_or_brought_there_by_one_run_it_has_no_pace(drift: float) ->
     assert len(pace_of(bucket("Growth", 7.001))) == 1
 
 
-def test_buckets_share_the_turnover_by_what_each_lacks() -> None:
-    """10,000 and 30,000 USD of 5,000 a run: 1,250 and 3,750, and eight runs for both."""
+def test_each_bucket_may_have_the_whole_turnover_at_best() -> None:
+    """10,000 and 30,000 USD of 5,000 a run: two runs and six at least, whichever comes first."""
     found = pace_of(bucket("Core", 15.0), bucket("Growth", -35.0), risk_threshold=10_000)
     assert [(one.bucket, one.limit, one.each, one.runs) for one in found] == [
-        ("Core", Limit.MAX_PORTFOLIO_CHANGE, Decimal(1250), 8),
-        ("Growth", Limit.MAX_PORTFOLIO_CHANGE, Decimal(3750), 8),
+        ("Core", Limit.MAX_PORTFOLIO_CHANGE, Decimal(5000), 2),
+        ("Growth", Limit.MAX_PORTFOLIO_CHANGE, Decimal(5000), 6),
     ]
 
 
 def test_each_bucket_has_the_limit_that_binds_it() -> None:
-    """Of the turnover Core has 1,250 USD, and Growth 3,750, of which two orders can trade 2,000."""
+    """Three orders in Core and two in Growth can trade 3,000 and 2,000 USD of a turnover of 5,000, or of 2,500."""
     found = pace_of(bucket("Core", 15.0), bucket("Growth", -35.0))
     assert [(one.bucket, one.limit, one.each, one.runs) for one in found] == [
-        ("Core", Limit.MAX_PORTFOLIO_CHANGE, Decimal(1250), 8),
+        ("Core", Limit.RISK_THRESHOLD, Decimal(3000), 4),
         ("Growth", Limit.RISK_THRESHOLD, Decimal(2000), 15),
+    ]
+    found = pace_of(bucket("Core", 15.0), bucket("Growth", -35.0), max_portfolio_change=2.5)
+    assert [(one.bucket, one.limit, one.runs) for one in found] == [
+        ("Core", Limit.MAX_PORTFOLIO_CHANGE, 4),
+        ("Growth", Limit.RISK_THRESHOLD, 15),
     ]
 
 
@@ -113,4 +118,4 @@ def test_so_many_runs_and_no_fewer_close_the_gap(drifts: list[float], net: Decim
         assert one.runs >= 2
         assert (one.runs - 1) * one.each < one.gap * Decimal("1.000001")
         assert one.runs * one.each >= one.gap * Decimal("0.999999")
-    assert sum(one.each for one in paces(buckets, net, settings)) <= max(net, Decimal(0)) * Decimal("1.000001")
+        assert one.each <= net * Decimal("1.000001")
