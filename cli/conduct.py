@@ -35,7 +35,7 @@ async def conduct(
     try:
         async with open_run(settings, home, start) as run:
             trace.headline(run.run_id, settings)
-            record = await _lead(run, trace, start.stop, answer)
+            record = await _lead(run, trace, start, answer)
     except (MarketError, NotWaiting) as error:
         trace.refuse(str(error))
         return ExitCode.BAD_USAGE
@@ -68,14 +68,14 @@ def _left_open(home: Home) -> str:
     return f"{named} may be out there; the next run looks for it first. " if named else ""
 
 
-async def _lead(run: Run, trace: Trace, stop: asyncio.Event, answer: Approval | None) -> RunRecord:
+async def _lead(run: Run, trace: Trace, start: Start, answer: Approval | None) -> RunRecord:
     while True:
-        with stopped_by_signals(stop, trace):
-            wanted = await _show(run.start() if answer is None else run.resume(answer), run, trace)
+        with stopped_by_signals(start.stop, trace):
+            question = await _show(run.start(start.wanted) if answer is None else run.resume(answer), run, trace)
         answer = None
-        if wanted:
+        if question:
             with suppress(KeyboardInterrupt, EOFError):  # who leaves the question open may answer it later
-                answer = trace.ask(wanted)
+                answer = trace.ask(question)
         if answer is None:
             break
     record = await run.record()

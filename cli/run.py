@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from config.home import Home
     from config.settings import Settings
     from graph.record import Approval
+    from portfolio.models import TradePlan
 
 
 def run(
@@ -98,8 +99,12 @@ def execute(
     as_json: bool,
     run_id: str | None = None,
     answer: Approval | None = None,
+    wanted: TradePlan | None = None,
 ) -> ExitCode:
-    """Run once as `command` has it, or go on with `run_id` and its `answer`; the exit code says how it ended."""
+    """Run once as `command` has it, or go on with `run_id` and its `answer`; the exit code says how it ended.
+
+    With a plan that is `wanted` no other is thought of.
+    """
     # The graph and its libraries take seconds to import, so the person is told first that something happens.
     from cli.trace import trace_for  # noqa: PLC0415
 
@@ -115,7 +120,7 @@ def execute(
             name = run_id or new_run_id(datetime.now(UTC))
             form = Form(name, secrets_in(os.environ))
             log_to(home.log_file(settings.log_file), settings.log_level, form, trace.warn)
-            start = Start(name, command, asyncio.Event())
+            start = Start(name, command, asyncio.Event(), wanted=wanted)
             return asyncio.run(conduct(settings, home, trace, start, answer))
     except (KeyboardInterrupt, asyncio.CancelledError):
         open_end = "An order that was under way is in the journal, and the next run looks it up first."

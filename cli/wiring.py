@@ -27,6 +27,7 @@ from graph.runner import Run, new_run_id
 from graph.state import Context
 from graph.think.mind import Mind, NoMind
 from graph.wiring import build_graph
+from portfolio.models import TradePlan
 from tools.account import AccountReader, utc_now
 from tools.client import LIMIT_SECONDS, NoTools, Tools, open_toolbox
 from tools.connection import server_name
@@ -51,7 +52,7 @@ class Timing:
 class Start:
     """How a run begins: a new one, or the one called `run_id` goes on.
 
-    `command` is what a person wrote to start it, `stop` is set when it is asked to end. `journal` is the address of
+    `wanted` is its plan where it is not to think of one. `command` is what a person wrote to start it, `stop` is set when it is asked to end. `journal` is the address of
     another journal than the home's.
     """
 
@@ -60,6 +61,7 @@ class Start:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     timing: Timing = field(default_factory=Timing)
     journal: str | None = None
+    wanted: TradePlan | None = None
 
 
 def broker_named(settings: Settings) -> str:

@@ -28,7 +28,7 @@ from graph.reflect import reflect
 from graph.state import Context, State
 from graph.wiring import Graph
 from portfolio.drift import drift_table
-from portfolio.models import OrderTerms, PortfolioSnapshot
+from portfolio.models import OrderTerms, PortfolioSnapshot, TradePlan
 
 STEPS = ("sense", "think", "act", "reflect")
 
@@ -58,8 +58,11 @@ class Run:
     def _config(self) -> RunnableConfig:
         return {"configurable": {"thread_id": self.run_id}}
 
-    def start(self) -> AsyncIterator[Event]:
+    def start(self, wanted: TradePlan | None = None) -> AsyncIterator[Event]:
+        """Begin; with a plan that is `wanted`, no other is thought of, and it always asks before it sends."""
         self.facts = {"run_id": self.run_id, "started_at": self.context.clock()}
+        if wanted:
+            self.facts["wanted"] = wanted
         return self._events({**self.facts})
 
     async def resume(self, answer: Approval) -> AsyncIterator[Event]:

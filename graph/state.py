@@ -19,10 +19,14 @@ from tools.desk import OrderDesk
 
 
 class State(TypedDict, total=False):
-    """The facts of one run, in the order the steps add them; this is what a checkpoint holds."""
+    """The facts of one run, in the order the steps add them; this is what a checkpoint holds.
+
+    `wanted` is the plan of a run that is not to think of one: a person is always asked before anything of it is sent.
+    """
 
     run_id: str
     started_at: datetime
+    wanted: TradePlan
     snapshot: PortfolioSnapshot
     lessons: tuple[Lesson, ...]
     plan: TradePlan

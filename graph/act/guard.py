@@ -84,7 +84,7 @@ async def guard(state: State, runtime: Runtime[Context]) -> State:
             batch = batch.beside(judged[-1].terms)
     verdicts = tuple(one.verdict for one in judged)
     warnings = tuple(one.warning for one in judged if one.warning)
-    why = None if approval else why_asked(batch, warnings)
+    why = None if approval else why_asked(batch, warnings, is_wanted="wanted" in state)
     if why:
         context.journal.questions.ask(_question(run_id, batch, why, warnings, context))
         keep(judged, run_id, snapshot, context, final=False)
@@ -141,14 +141,19 @@ def keep(judged: Iterable[Judged], run_id: str, snapshot: PortfolioSnapshot, con
             orders.keep(one.verdict, run_id)
 
 
-def why_asked(batch: Batch, warnings: tuple[str, ...]) -> str | None:
-    """Why a person has to approve the batch before it is sent; None where nobody is asked."""
+def why_asked(batch: Batch, warnings: tuple[str, ...], *, is_wanted: bool) -> str | None:
+    """Why a person has to approve the batch before it is sent; None where nobody is asked.
+
+    `is_wanted` says that the plan came with the run.
+    """
     account, settings = batch.snapshot.account, batch.settings
     total = sum((order.value for order in batch.orders), Decimal(0))
     if not batch.orders:
         return None
     if warnings:
         return "the broker warns"
+    if is_wanted:
+        return "it was proposed in a chat"
     if settings.require_approval == "always":
         return "every run is to be approved"
     if settings.require_approval == "live" and not account.is_paper:

@@ -1,4 +1,7 @@
-"""THINK, first: the rules' plan, and what earlier runs learned; where a model thinks, what it is told to begin with."""
+"""THINK, first: the rules' plan, and what earlier runs learned; where a model thinks, what it is told to begin with.
+
+A run that was given its plan begins and ends here.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ from portfolio.rebalance import baseline_plan
 
 async def prepare(state: State, runtime: Runtime[Context]) -> Thinking:
     context, snapshot = runtime.context, state["snapshot"]
+    if "wanted" in state:
+        return {"lessons": (), "plan": state["wanted"]}
     study = Study(snapshot, context.trading_day(snapshot), context, runtime.store)
     baseline = baseline_plan(snapshot, context.settings, study.day)
     kept: tuple[Lesson, ...] = ()
