@@ -48,7 +48,6 @@ from rich.table import Table
 
 from brokers.session import ExchangeCalendar
 from brokers.simulated import open_simulated
-from cli.performance import told_of
 from cli.performance_screen import screen
 from cli.wiring import Start, context_over, run_in
 from config.home import Home
@@ -60,6 +59,7 @@ from graph.learn.by_rules import OF_THE_DAY
 from graph.learn.learn import learn
 from graph.memory import in_play, lessons_of, open_memory, relevant
 from graph.record import RunRecord
+from graph.retrospect import retrospect
 from graph.scoring import keep_and_score, prices_of
 from graph.state import Context, State
 from portfolio.costs import to_cents
@@ -424,7 +424,7 @@ def _record(terms: OrderTerms, status: OrderStatus) -> OrderRecord:
 
 
 def _look_back(journal: Journal, account_id: str) -> None:
-    told = told_of(journal, account_id)
+    told = retrospect(journal, account_id)
     console = Console(file=io.StringIO(), width=SCREEN)
     for part in screen(told, SCREEN) if told else ():
         console.print(part)

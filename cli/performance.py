@@ -7,7 +7,6 @@ import io
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -19,14 +18,8 @@ from cli.journal import journal_of
 from cli.options import HomeOption, KnownAccountOption, exit_with
 
 if TYPE_CHECKING:
-    from graph.journal import Journal
-    from graph.journal.history import Period
-    from portfolio.performance import Payment
-    from portfolio.performance.benchmarks import Benchmark, Benchmarks
-    from portfolio.performance.drifting import Drifting
-    from portfolio.performance.execution import Ends, Execution, Helped
-    from portfolio.performance.report import Report
-    from portfolio.performance.turnover import Turnover
+    from graph.retrospect import Retrospect
+    from portfolio.performance.benchmarks import Benchmark
 
 MOST_WIDTH = 100
 SinceOption = Annotated[
@@ -37,29 +30,6 @@ SinceOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print the value of each day as CSV.")]
-
-
-@dataclass(frozen=True)
-class Told:
-    """Everything that the runs of a stretch tell of an account."""
-
-    account: str
-    period: Period
-    report: Report
-    benchmarks: Benchmarks
-    turnover: Turnover
-    buckets: tuple[Drifting, ...]
-    ends: Ends
-    execution: Execution
-    helped: tuple[Helped, ...]
-
-    @property
-    def payments(self) -> list[tuple[int, Payment, bool]]:
-        """Each with its number, and whether a person said what it was."""
-        from portfolio.performance import Payment  # noqa: PLC0415
-
-        entries = [(entry.number, entry.event, entry.confirmed) for entry in self.period.entries]
-        return [(number, event, confirmed) for number, event, confirmed in entries if isinstance(event, Payment)]
 
 
 def performance(
@@ -77,12 +47,14 @@ def performance(
     if as_json and as_csv:
         exit_with(ExitCode.BAD_USAGE, "--json and --csv exclude each other; give one of them.")
     with journal_of(home) as (place, journal):
+        from graph.retrospect import retrospect  # noqa: PLC0415  (pydantic is not for the help page)
+
         known = journal.history.accounts()
         if account and account not in known:
             listed = ", ".join(known) or "none"
             exit_with(ExitCode.BAD_USAGE, f"{account}: no run has looked at that account; there is {listed}.")
         name = account or next(iter(known), "")
-        told = told_of(journal, name, since.replace(tzinfo=UTC) if since else None)
+        told = retrospect(journal, name, since.replace(tzinfo=UTC) if since else None)
     if told and since and told.report.until < since.replace(tzinfo=UTC):
         last = f"the last look was on {told.report.until:%Y-%m-%d}"
         exit_with(ExitCode.FAILED, f"No run has looked at {name} since {since:%Y-%m-%d}; {last}.")
@@ -122,36 +94,7 @@ def confirm_payment(
     typer.echo(f"{payment.amount:+,.2f} USD of {payment.at:%Y-%m-%d} counts as {payment.kind}.")
 
 
-def told_of(journal: Journal, account: str, since: datetime | None = None) -> Told | None:
-    """What the journal tells of the account from the last look before `since` on; None where there is no look."""
-    # Pydantic is not for the help page.
-    from portfolio.performance.benchmarks import benchmarks_of  # noqa: PLC0415
-    from portfolio.performance.drifting import drifting  # noqa: PLC0415
-    from portfolio.performance.execution import Execution, helped  # noqa: PLC0415
-    from portfolio.performance.report import report_of  # noqa: PLC0415
-    from portfolio.performance.turnover import turnover_of  # noqa: PLC0415
-
-    period = journal.history.period(account, since)
-    if period is None:
-        return None
-    first, last = period.first.seen, period.last.seen
-    events = [entry.event for entry in period.entries]
-    report = report_of(period.books, first.prices, events, period.valuations, last.prices)
-    decisions, scores = journal.decisions.since(account, period.start)
-    return Told(
-        account=account,
-        period=period,
-        report=report,
-        benchmarks=benchmarks_of(first, period.marked, events),
-        turnover=turnover_of(events, report.points),
-        buckets=drifting([one.at for one in period.valuations], period.buckets),
-        ends=journal.orders.ends(account, period.start),
-        execution=Execution.of(decisions),
-        helped=helped(scores),
-    )
-
-
-def _json(told: Told) -> dict[str, object]:
+def _json(told: Retrospect) -> dict[str, object]:
     from portfolio.performance.drifting import drift_by_day  # noqa: PLC0415
 
     by_day = drift_by_day([one.at for one in told.period.valuations], told.period.buckets)
@@ -172,7 +115,7 @@ def _json(told: Told) -> dict[str, object]:
     }
 
 
-def _csv(told: Told) -> str:
+def _csv(told: Retrospect) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["day", "value", "growth", "doing_nothing", "target_mix"])
@@ -183,12 +126,12 @@ def _csv(told: Told) -> str:
     return text.getvalue()
 
 
-def _grown(told: Told, benchmark: Benchmark | None) -> Sequence[float | None]:
+def _grown(told: Retrospect, benchmark: Benchmark | None) -> Sequence[float | None]:
     """Day by day; None throughout where it cannot be told."""
     return benchmark.growth if benchmark else [None] * len(told.report.points)
 
 
-def _print(told: Told) -> None:
+def _print(told: Retrospect) -> None:
     from rich.console import Console  # noqa: PLC0415
 
     from cli.performance_screen import screen  # noqa: PLC0415

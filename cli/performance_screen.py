@@ -15,7 +15,7 @@ from cli.amounts import money
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from cli.performance import Told
+    from graph.retrospect import Retrospect
     from portfolio.performance import Payment
     from portfolio.performance.benchmarks import Benchmark
     from portfolio.performance.drifting import Drifting
@@ -31,7 +31,7 @@ BAR_WIDTH, FULL = 6, 8
 BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
-def screen(told: Told, width: int) -> Iterator[RenderableType]:
+def screen(told: Retrospect, width: int) -> Iterator[RenderableType]:
     """The whole screen, part by part; charts are `width` characters wide."""
     report, payments = told.report, told.payments
     days = f"{report.since:%Y-%m-%d} to {report.until:%Y-%m-%d}, {len(told.period.valuations)} looks"
@@ -53,7 +53,7 @@ def screen(told: Told, width: int) -> Iterator[RenderableType]:
             yield Text("Say what one was with `smart-agent confirm-payment NO --as KIND`.", style="dim")
 
 
-def _figures(told: Told) -> RenderableType:
+def _figures(told: Retrospect) -> RenderableType:
     report, execution = told.report, told.execution
     table = Table.grid(padding=(0, 2))
     table.add_column()
@@ -112,7 +112,7 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.0f} %"
 
 
-def _chart(told: Told, width: int) -> RenderableType:
+def _chart(told: Retrospect, width: int) -> RenderableType:
     """The value of 100 USD that were there at the beginning; of long stretches as many days as there is room for."""
     points, known = told.report.points, told.benchmarks
     places = sorted({round(place * (len(points) - 1) / width) for place in range(width + 1)})

@@ -52,8 +52,8 @@ class Timing:
 class Start:
     """How a run begins: a new one, or the one called `run_id` goes on.
 
-    `wanted` is its plan where it is not to think of one. `command` is what a person wrote to start it, `stop` is set when it is asked to end. `journal` is the address of
-    another journal than the home's.
+    `command` is what a person wrote to start it, `stop` is set when it is asked to end, and `wanted` is its plan where it
+    is to think of none. `journal` is the address of another journal than the home's.
     """
 
     run_id: str | None = None

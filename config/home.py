@@ -41,6 +41,16 @@ class Home:
         return self.root / "checkpoints.db"
 
     @property
+    def chats(self) -> Path:
+        """LangGraph's checkpoints of chats, by thread."""
+        return self.root / "chats.db"
+
+    @property
+    def chat_history(self) -> Path:
+        """What was typed in chats."""
+        return self.root / "chat_history"
+
+    @property
     def memory(self) -> Path:
         """LangGraph's store: lessons."""
         return self.root / "memory.db"

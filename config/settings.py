@@ -297,9 +297,14 @@ class Settings(BaseSettings):
         return offset
 
     @property
+    def knows_model(self) -> bool:
+        """Whether there is a model to ask: one that a key opens, or a server of one's own that may want none."""
+        return self.openai_api_key is not None or self.openai_base_url is not None
+
+    @property
     def has_model(self) -> bool:
-        """Whether a model is asked: one that a key opens, or a server of one's own that may want none."""
-        return self.think_mode != "rules" and (self.openai_api_key is not None or self.openai_base_url is not None)
+        """Whether a model is asked to think."""
+        return self.think_mode != "rules" and self.knows_model
 
     @property
     def rules(self) -> tuple[TradingRule, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graph.record import ToolUse
+from graph.record import Exchange, ToolUse, Usage
 from graph.state import State
-from portfolio.models import OrderTerms
+from portfolio.models import OrderTerms, TradePlan
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,26 @@ class ApprovalWanted:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Proposed:
+    """Trades that the chat would like to see made; a person is asked, and nothing else has happened."""
+
+    plan: TradePlan
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question of a person was answered; `trouble` says in a sentence why it was not, or not wholly."""
+
+    exchange: Exchange
+    usage: Usage
+    trouble: str | None = None
+
+
 Told = Progress | Spoke | ToolUsed | TokensUsed
 """What a step tells from inside."""
+
+Said = Told | Proposed | Answered
+"""What a chat tells while it answers."""
 
 Event = StepStarted | Told | StepFinished | ApprovalWanted

@@ -200,6 +200,21 @@ class Thought(Fact):
     usage: Usage = Usage()
 
 
+class Exchange(Fact):
+    """A person's question in a chat, and the answer.
+
+    `moments` say of when the figures are that were looked up, `tools` where; `unfounded` are the numbers of the answer that
+    are in nothing the model was told.
+    """
+
+    question: str
+    answer: str
+    asked_at: Utc
+    moments: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    unfounded: tuple[str, ...] = ()
+
+
 class Timings(Fact):
     """Wall seconds of each step; None for a step that did not run."""
 

@@ -84,7 +84,7 @@ async def guard(state: State, runtime: Runtime[Context]) -> State:
             batch = batch.beside(judged[-1].terms)
     verdicts = tuple(one.verdict for one in judged)
     warnings = tuple(one.warning for one in judged if one.warning)
-    why = None if approval else why_asked(batch, warnings, is_wanted="wanted" in state)
+    why = None if approval else why_asked(batch, warnings) or _why_wanted(state, batch)
     if why:
         context.journal.questions.ask(_question(run_id, batch, why, warnings, context))
         keep(judged, run_id, snapshot, context, final=False)
@@ -141,19 +141,14 @@ def keep(judged: Iterable[Judged], run_id: str, snapshot: PortfolioSnapshot, con
             orders.keep(one.verdict, run_id)
 
 
-def why_asked(batch: Batch, warnings: tuple[str, ...], *, is_wanted: bool) -> str | None:
-    """Why a person has to approve the batch before it is sent; None where nobody is asked.
-
-    `is_wanted` says that the plan came with the run.
-    """
+def why_asked(batch: Batch, warnings: tuple[str, ...]) -> str | None:
+    """Why a person has to approve the batch before it is sent; None where nobody is asked."""
     account, settings = batch.snapshot.account, batch.settings
     total = sum((order.value for order in batch.orders), Decimal(0))
     if not batch.orders:
         return None
     if warnings:
         return "the broker warns"
-    if is_wanted:
-        return "it was proposed in a chat"
     if settings.require_approval == "always":
         return "every run is to be approved"
     if settings.require_approval == "live" and not account.is_paper:
@@ -161,6 +156,11 @@ def why_asked(batch: Batch, warnings: tuple[str, ...], *, is_wanted: bool) -> st
     if settings.approval_above is not None and total > settings.approval_above:
         return f"the orders are worth {total:,.2f} USD together, above {settings.approval_above:,.2f} USD"
     return None
+
+
+def _why_wanted(state: State, batch: Batch) -> str | None:
+    """A plan that came with the run is a proposal: whatever the settings say, a person has the last word."""
+    return "it was proposed in a chat" if "wanted" in state and batch.orders else None
 
 
 async def _ask_broker(terms: OrderTerms, context: Context) -> WhatIf | None:

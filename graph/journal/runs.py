@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection, select
@@ -31,6 +31,16 @@ class Runs:
         with self._database.change() as connection:
             text = connection.execute(select(RUNS.c.record).where(RUNS.c.run_id == run_id)).scalar_one_or_none()
             return None if text is None else RunRecord.model_validate_json(text)
+
+    def latest(self, account_id: str | None = None, since: datetime | None = None, most: int = 60) -> list[RunRecord]:
+        """The records of at most so many runs, of that account, begun since then; the newest first."""
+        query = select(RUNS.c.record).order_by(RUNS.c.started_at.desc()).limit(most)
+        if account_id is not None:
+            query = query.where(RUNS.c.account_id == account_id)
+        if since is not None:
+            query = query.where(RUNS.c.started_at >= since.isoformat())
+        with self._database.change() as connection:
+            return [RunRecord.model_validate_json(text) for text in connection.execute(query).scalars()]
 
     def see_day(self, account_id: str, day: date, net_liquidation: Decimal) -> None:
         """Keep the day's first net liquidation, in USD, and the lowest that a run has seen."""

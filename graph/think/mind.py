@@ -38,10 +38,13 @@ class Form:
 
 @dataclass(frozen=True)
 class Question:
-    """`tools` are function tools in OpenAI's form, empty where none may be called; `most_tokens` bounds the answer."""
+    """`form` is None where any words will do, `most_tokens` bounds the answer.
+
+    `tools` are function tools in OpenAI's form, empty where none may be called.
+    """
 
     messages: tuple[BaseMessage, ...]
-    form: Form
+    form: Form | None
     tools: tuple[dict[str, Any], ...]
     manner: Manner
     most_tokens: int

@@ -136,12 +136,12 @@ class OpenAIMind:
         """The parameters of one request besides its messages."""
         wanted, asked = question.form, dict[str, Any](max_tokens=question.most_tokens)
         tools = [*question.tools]
-        if question.manner is Manner.FUNCTION_CALLING:
+        if wanted and question.manner is Manner.FUNCTION_CALLING:
             function = {"name": wanted.name, "description": wanted.says, "parameters": wanted.schema}
             tools.append({"type": "function", "function": function})
         if tools:
             asked |= {"tools": tools, "parallel_tool_calls": True}
-        if question.manner is Manner.JSON_SCHEMA:
+        if wanted and question.manner is Manner.JSON_SCHEMA:
             # Sent past the library, which otherwise reads the answer by itself, and wants every tool to be strict.
             form = {"name": wanted.name, "strict": True, "schema": wanted.schema}
             if self._settings.use_responses_api:

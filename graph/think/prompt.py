@@ -64,7 +64,7 @@ def briefing(study: Study, baseline: TradePlan, lessons: Iterable[Lesson]) -> Br
         "think_facts",
         now=f"{snapshot.as_of:%A %Y-%m-%d %H:%M} UTC",
         session=f"The session ends at {closes:%H:%M} UTC.",
-        rules="\n".join(_rule(rule) for rule in settings.rules),
+        rules=rules_in_words(settings),
         limits=limits.text(),
         memory=fenced("memory", _memory(lessons)),
         **{name: fenced(name, sheet.text()) for name, sheet in sheets.items()},
@@ -74,7 +74,7 @@ def briefing(study: Study, baseline: TradePlan, lessons: Iterable[Lesson]) -> Br
     return Briefing(messages, {name: sheet.figures() for name, sheet in cited.items()})
 
 
-def offered_tools(study: Study) -> dict[str, ModelTool]:
+def offered_tools(study: Study) -> dict[str, ModelTool[Study]]:
     """The tools of this session's model, by name."""
     offers = study.context.reader.offers
     return {tool.name: tool for tool in (*ANALYSIS_TOOLS, *READING_TOOLS) if all(map(offers, tool.needs))}
@@ -84,7 +84,7 @@ def tokens_in(question: Question) -> int:
     """About how many tokens a request has, the form of its answer included."""
     calls = (str(getattr(message, "tool_calls", "")) for message in question.messages)
     words = (message.text for message in question.messages)
-    told = (*words, *calls, *map(str, question.tools), str(question.form.schema))
+    told = (*words, *calls, *map(str, question.tools), str(question.form.schema if question.form else ""))
     return sum(map(len, told)) // CHARACTERS_A_TOKEN
 
 
@@ -139,6 +139,11 @@ def _limits(study: Study) -> Sheet:
         ],
         places=None,
     )
+
+
+def rules_in_words(settings: Settings) -> str:
+    """The enabled rules, one line each."""
+    return "\n".join(map(_rule, settings.rules))
 
 
 def _rule(rule: TradingRule) -> str:

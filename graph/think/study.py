@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from langgraph.runtime import Runtime
 from langgraph.store.base import BaseStore
@@ -62,18 +62,21 @@ class Arguments(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+Place = TypeVar("Place")
+
+
 class NoSuchThing(Exception):
     """What the model asked for is not there; the message is for it to read."""
 
 
 @dataclass(frozen=True)
-class ModelTool:
-    """A tool the model may call. `needs` names the broker's tools it uses, any of which must be there."""
+class ModelTool(Generic[Place]):
+    """A tool the model may call, to look in one place. `needs` names the broker's tools that it cannot do without."""
 
     name: str
     says: str
     arguments: type[Arguments]
-    use: Callable[[Any, Study], Awaitable[tuple[Sheet, ...]]]
+    use: Callable[[Any, Place], Awaitable[tuple[Sheet, ...]]]
     needs: tuple[Tool, ...] = ()
 
     @property
@@ -83,7 +86,7 @@ class ModelTool:
         function = {"name": self.name, "description": self.says, "parameters": parameters}
         return {"type": "function", "function": function}
 
-    async def call(self, arguments: dict[str, Any], study: Study) -> tuple[Sheet, ...]:
+    async def call(self, arguments: dict[str, Any], place: Place) -> tuple[Sheet, ...]:
         """What the tool finds.
 
         Raises:
@@ -95,7 +98,7 @@ class ModelTool:
             first = error.errors(include_url=False, include_input=False)[0]
             raise NoSuchThing(f"{'.'.join(map(str, first['loc'])) or self.name}: {first['msg']}") from error
         try:
-            return await self.use(asked, study)
+            return await self.use(asked, place)
         except BrokerError as error:
             raise NoSuchThing(str(error)) from error
 

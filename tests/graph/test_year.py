@@ -17,7 +17,6 @@ import pytest
 
 from brokers.session import ExchangeCalendar
 from cli.brokers import Market, simulated_broker
-from cli.performance import told_of
 from cli.prompt import _request
 from cli.run_command import RunCommand
 from cli.wiring import Start, Timing, run_over
@@ -25,6 +24,7 @@ from config.home import Home
 from graph.memory import id_of, lessons_of, open_memory
 from graph.memory.merging import FORGOTTEN_AFTER, MOST_LESSONS
 from graph.record import Lesson, RunRecord
+from graph.retrospect import retrospect
 from portfolio.models import Side
 from portfolio.performance.benchmarks import Benchmarks
 from portfolio.performance.scoring import HORIZONS, standings
@@ -164,7 +164,7 @@ def gains(year: Year) -> tuple[pd.Series, pd.Series]:
 
 def performance_is_as(looks: pd.DataFrame, year: Year) -> None:
     with journal_in(year.home.root) as journal:
-        told_all = told_of(journal, year.account_id)
+        told_all = retrospect(journal, year.account_id)
     assert told_all is not None
     period, report = told_all.period, told_all.report
     values = looks["value"]
