@@ -151,7 +151,7 @@ def emergency_stop(
     for order in orders:
         _say(order.words, "green" if order.done else "red")
     if not orders:
-        from cli.wiring import broker_named  # noqa: PLC0415
+        from cli.naming import broker_named  # noqa: PLC0415
 
         _say(f"No order of ours is open at {broker_named(settings)}.", "green")
     if not halted:

@@ -11,6 +11,7 @@ import typer
 
 from cli import (
     approvals,
+    chat,
     config_commands,
     doctor,
     explain,
@@ -34,6 +35,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=help_text())(run.run)
+app.command()(chat.chat)
+app.command(epilog=help_text())(chat.ask)
 app.command(epilog=help_text())(doctor.doctor)
 app.command()(approvals.pending)
 app.command(epilog=help_text())(approvals.approve)

@@ -14,7 +14,7 @@ from cli.exit_codes import ExitCode
 from cli.journal import journal_of, now
 from cli.options import HomeOption, exit_with, sole_use
 
-app = typer.Typer(help="Orders whose outcome is not known.", no_args_is_help=True)
+app = typer.Typer(help="The last orders, and those whose outcome is not known.", no_args_is_help=True)
 
 
 class Resolution(StrEnum):
@@ -48,6 +48,31 @@ def unsettled(home: HomeOption = None) -> None:
         )
     Console().print(table)
     raise typer.Exit(ExitCode.ORDER_UNKNOWN)
+
+
+@app.command()
+def history(
+    home: HomeOption = None, count: Annotated[int, typer.Option("--count", min=1, max=1000, help="How many.")] = 20
+) -> None:
+    """List the last orders, the newest first, and what became of them.
+
+    Example: smart-agent orders history --count 50
+    """
+    with journal_of(home) as (_, journal):
+        orders = journal.orders.latest(count)
+    if not orders:
+        typer.echo("No order has been sent yet.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("Sent (UTC)", "", "", "Symbol", "State", "Filled", "At", "Order"):
+        table.add_column(column, no_wrap=True)
+    for order in orders:
+        sent, record = f"{order.submitting_at:%Y-%m-%d %H:%M}" if order.submitting_at else "-", order.record
+        filled = f"{record.filled_quantity:f}" if record else "-"
+        price = f"{record.average_price:,.2f}" if record and record.average_price else "-"
+        symbol = escape(order.symbol)
+        table.add_row(sent, order.side, str(order.quantity), symbol, order.state, filled, price, order.client_order_id)
+    Console(highlight=False).print(table)
 
 
 @app.command()

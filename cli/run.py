@@ -108,7 +108,7 @@ def execute(
     # The graph and its libraries take seconds to import, so the person is told first that something happens.
     from cli.trace import trace_for  # noqa: PLC0415
 
-    trace = trace_for(as_json=as_json, interactive=sys.stdin.isatty())
+    trace = trace_for(as_json=as_json, interactive=sys.stdin.isatty(), brief=wanted is not None)
     try:
         with sole_use(home):
             trace.starting()

@@ -5,7 +5,7 @@ Pure: a state in, something Rich can print out. The frame around it, panel or pl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -154,6 +154,23 @@ def _drift(bucket: BucketDrift, threshold: float) -> str:
     if bucket.unvalued:
         return "[yellow]not known[/]"
     return f"[{'yellow' if bucket.is_outside(threshold) else 'green'}]{round(bucket.drift, 1) + 0.0:+.1f}[/]"
+
+
+def drift_screen(snapshot: PortfolioSnapshot, settings: Settings) -> RenderableType:
+    """How far each bucket is off its target at that moment."""
+    drift = drift_table(snapshot, settings)
+    moment = Text(f"As of {snapshot.as_of:%Y-%m-%d %H:%M} UTC", style="dim")
+    table = _drift_table(drift, settings.rebalance_threshold)
+    return Group(table, *(_odd_holding(odd) for odd in drift.odd_holdings), moment)
+
+
+def plan_screen(plan: TradePlan, snapshot: PortfolioSnapshot, verdicts: Sequence[Verdict]) -> RenderableType:
+    """A plan that nobody has asked for yet, with what the guard would say of it."""
+    parts: list[RenderableType] = [*_decisions(plan, snapshot), *_notes(plan)]
+    for verdict in verdicts:
+        parts.extend(_verdict_lines(verdict))
+    moment = Text(f"As of {snapshot.as_of:%Y-%m-%d %H:%M} UTC; nothing was sent.", style="dim")
+    return Group(*parts, moment)
 
 
 def think_screen(state: State, settings: Settings) -> RenderableType:

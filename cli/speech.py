@@ -61,3 +61,47 @@ class Speech:
 def _readable(line: str) -> str:
     """The line with nothing in it that steers a terminal."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in line).split())
+
+
+class Prose:
+    """An answer piece by piece, its lines broken between words at `width`."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._column = 0
+        self._word = ""
+
+    def hear(self, piece: str) -> str:
+        """What can be printed of it now: words that are whole."""
+        return "".join(self._take(letter) for letter in printable(piece))
+
+    def end(self) -> str:
+        """The last word, and the end of its line."""
+        rest = self._place()
+        is_open, self._column = self._column > 0, 0
+        return f"{rest}\n" if is_open else rest
+
+    def _take(self, letter: str) -> str:
+        if letter == "\n":
+            word, self._column = self._place(), 0
+            return f"{word}\n"
+        if letter != " ":
+            self._word += letter
+            return ""
+        word = self._place()
+        if not 0 < self._column < self._width:
+            return word
+        self._column += 1
+        return f"{word} "
+
+    def _place(self) -> str:
+        """The word so far, on a new line where it would not fit on this one."""
+        word, self._word = self._word, ""
+        breaks = self._column > 0 and self._column + len(word) > self._width
+        self._column = len(word) if breaks else self._column + len(word)
+        return f"\n{word}" if breaks else word
+
+
+def printable(text: str) -> str:
+    """The text with its lines, and with nothing in it that steers a terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)

@@ -18,6 +18,7 @@ from rich.panel import Panel
 from rich.prompt import Confirm
 from rich.text import Text
 
+from cli.naming import headline
 from cli.speech import Speech
 
 if TYPE_CHECKING:
@@ -49,12 +50,18 @@ class TalkingConsole(Console):
 
 
 class Trace:
-    """Shows one run on `console`, in panels or plain; `as_json` prints the record on stdout at the end."""
+    """Shows one run on `console`, in panels or plain; `as_json` prints the record on stdout at the end.
 
-    def __init__(self, console: Console, *, panels: bool, as_json: bool, interactive: bool) -> None:
+    Of a run that is given its plan, `brief`, it shows what the guard and the broker say, as the rest is known.
+    """
+
+    def __init__(
+        self, console: Console, *, panels: bool, as_json: bool, interactive: bool, brief: bool = False
+    ) -> None:
         self._console = console
         self._panels = panels
         self._as_json = as_json
+        self._brief = brief
         self._interactive = interactive and console.is_terminal and not as_json
         self._status = console.status("") if console.is_terminal else None
         self._step = ""
@@ -75,11 +82,9 @@ class Trace:
         self._busy("Starting")
 
     def headline(self, run_id: str, settings: Settings) -> None:
-        gateway = f"TWS or IB Gateway at {settings.tws_host}:{settings.tws_port}"
-        broker = settings.mcp_url or (gateway if settings.broker == "tws" else "simulated broker")
-        mode = "paper trading" if settings.paper_trading else "LIVE TRADING"
-        line = Text.assemble(("Smart Trading Agent", "bold"), f"  {mode} · {settings.strategy} strategy · {broker}")
-        self._console.print(line, Text(f"run {run_id}", style="dim"), sep="\n")
+        if not self._brief:
+            self._console.print(Text.assemble(("Smart Trading Agent", "bold"), f"  {headline(settings)}"))
+        self._console.print(Text(f"run {run_id}", style="dim"))
 
     def show(self, event: Event, settings: Settings) -> None:
         from graph.events import (  # noqa: PLC0415  (loaded by now, not before)
@@ -106,8 +111,10 @@ class Trace:
                 self._busy(f"{read:,} tokens read and {written:,} written by the model so far")
             case ToolUsed(use):
                 self._console.print(tool_line(use), no_wrap=True, overflow="ellipsis")
-            case StepFinished():
+            case StepFinished(step) if step == "act" or not self._brief:
                 self._finish_step(event, settings)
+            case _:
+                pass
 
     def _say(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -149,7 +156,8 @@ class Trace:
         trouble = record.thought.trouble if record.thought else None
         for note in (*([trouble] if trouble else ()), *record.notes):
             self._console.print(Text(note, style="yellow"))
-        self._console.print(Text(f"Reflections, log and records: {home}", style="dim"), soft_wrap=True)
+        if not self._brief:
+            self._console.print(Text(f"Reflections, log and records: {home}", style="dim"), soft_wrap=True)
         if self._as_json:
             sys.stdout.write(record.model_dump_json(indent=2) + "\n")
 
@@ -167,12 +175,12 @@ class Trace:
             self._status.stop()
 
 
-def trace_for(*, as_json: bool, interactive: bool) -> Trace:
+def trace_for(*, as_json: bool, interactive: bool, brief: bool = False) -> Trace:
     stream: dict[str, Any] = {"stderr": as_json, "highlight": False, "soft_wrap": False}
     console = TalkingConsole(**stream)
     if not console.is_terminal:
         console = TalkingConsole(**stream, width=PLAIN_WIDTH)
-    return Trace(console, panels=console.is_terminal, as_json=as_json, interactive=interactive)
+    return Trace(console, panels=console.is_terminal, as_json=as_json, interactive=interactive, brief=brief)
 
 
 def tool_line(use: ToolUse) -> Text:

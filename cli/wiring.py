@@ -30,7 +30,6 @@ from graph.wiring import build_graph
 from portfolio.models import TradePlan
 from tools.account import AccountReader, utc_now
 from tools.client import LIMIT_SECONDS, NoTools, Tools, open_toolbox
-from tools.connection import server_name
 from tools.desk import OrderDesk
 from tools.server import build_server
 from tools.wire.foreign_text import one_line
@@ -52,8 +51,8 @@ class Timing:
 class Start:
     """How a run begins: a new one, or the one called `run_id` goes on.
 
-    `command` is what a person wrote to start it, `stop` is set when it is asked to end, and `wanted` is its plan where it
-    is to think of none. `journal` is the address of another journal than the home's.
+    `command` is what a person wrote to start it, `stop` is set when it is asked to end. `wanted` is its plan where
+    it is to think of none. `journal` is the address of another journal than the home's.
     """
 
     run_id: str | None = None
@@ -62,15 +61,6 @@ class Start:
     timing: Timing = field(default_factory=Timing)
     journal: str | None = None
     wanted: TradePlan | None = None
-
-
-def broker_named(settings: Settings) -> str:
-    """Which broker the settings lead to, in words."""
-    if settings.mcp_url:
-        return server_name(settings.mcp_url)
-    if settings.broker == "tws":
-        return f"TWS or IB Gateway at {settings.tws_host}:{settings.tws_port}"
-    return "the simulated broker of this process"
 
 
 @asynccontextmanager

@@ -52,6 +52,18 @@ class Checkpoints(AsyncSqliteSaver):
         with _told():
             await super().adelete_thread(thread_id)
 
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Forget all but the last step of each thread; the library leaves this to whoever needs it."""
+        if strategy != "keep_latest":
+            raise NotImplementedError(strategy)
+        with _told():
+            await self.setup()
+            for table in ("writes", "checkpoints"):
+                last = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ?"
+                older = f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_id < ({last})"  # noqa: S608  (ours)
+                await self.conn.executemany(older, [(thread, thread) for thread in thread_ids])
+            await self.conn.commit()
+
 
 @contextmanager
 def _told() -> Iterator[None]:

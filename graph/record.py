@@ -203,8 +203,8 @@ class Thought(Fact):
 class Exchange(Fact):
     """A person's question in a chat, and the answer.
 
-    `moments` say of when the figures are that were looked up, `tools` where; `unfounded` are the numbers of the answer that
-    are in nothing the model was told.
+    `moments` say of when the figures are that were looked up, `tools` where. `unfounded` are the numbers of the answer
+    that are in nothing the model was told.
     """
 
     question: str

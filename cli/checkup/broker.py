@@ -25,8 +25,9 @@ from cli.checkup.preview import preview
 from cli.checkup.readings import LIMIT_SECONDS, PieceByPiece, Readings
 from cli.checkup.server import of_the_server, of_the_traits
 from cli.exit_codes import ExitCode
+from cli.naming import broker_named
 from cli.run_command import RunCommand
-from cli.wiring import Timing, broker_named, open_server
+from cli.wiring import Timing, open_server
 from config.home import Home
 from config.settings import Settings
 from graph.journal import Journal, JournalError

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 import prompts
 from brokers.errors import BrokerError
-from brokers.simulated import MarketError
 from graph.chat.proposing import Wishes, plan_of, tried
 from graph.chat.records import RECORD_TOOLS, Records
 from graph.chat.talking import ChatContext, Talking, Thread, Turn
@@ -151,9 +150,8 @@ def tool_schemas(*, may_propose: bool) -> list[dict[str, Any]]:
 
 def _unfounded(answer: str, messages: tuple[BaseMessage, ...]) -> tuple[str, ...]:
     """The numbers of the answer that nothing says which the model was told."""
-    told = "\n".join(message.text for message in messages if not isinstance(message, AIMessage))
-    earlier = "\n".join(message.text for message in messages[:-1] if isinstance(message, AIMessage))
-    known = (Figure((), number, "") for number in numbers_in(f"{told}\n{earlier}"))
+    told = (message.text for message in messages if not isinstance(message, AIMessage))
+    known = (Figure((), number, "") for words in told for number in numbers_in(words))
     return tuple(dict.fromkeys(strike(answer, known)[1]))
 
 
@@ -198,7 +196,7 @@ async def _told(look: Callable[[], Awaitable[Found]]) -> Found:
     """What `look` finds; what keeps it from looking is told to the model."""
     try:
         return await look()
-    except (BrokerError, MarketError, JournalError, *UNREADABLE) as error:
+    except (BrokerError, JournalError, *UNREADABLE) as error:
         if isinstance(error, ValidationError):
             raise
         raise NoSuchThing(one_line(str(error))) from error
@@ -208,11 +206,12 @@ def _doubts(study: Study) -> tuple[str, ...]:
     """Why nothing could be traded on what was read."""
     snapshot = study.snapshot
     unfit = [check.why for check in snapshot.data_quality if check.required and not check.passed]
-    closed = (
-        [] if snapshot.session.is_open else [f"the market is closed until {snapshot.session.opens_at:%a %H:%M} UTC"]
-    )
-    halted = [f"trading is halted: {study.day.halted}"] if study.day.halted else []
-    return tuple([*(f"not fit to trade on: {why}" for why in unfit), *closed, *halted])
+    words = [f"not fit to trade on: {why}" for why in unfit]
+    if not snapshot.session.is_open:
+        words.append(f"the market is closed until {snapshot.session.opens_at:%a %Y-%m-%d %H:%M} UTC")
+    if study.day.halted:
+        words.append(f"trading is halted: {study.day.halted}")
+    return tuple(words)
 
 
 async def _propose(asked: Wishes, study: Study) -> tuple[Sheet, ...]:

@@ -44,7 +44,7 @@ class Talking(Thread, total=False):
 class ChatContext:
     """The live handles of one question.
 
-    `study` reads the account when it is first wanted, and the same is had again until the answer is given. `may_propose`
+    `study` reads the account when it is first wanted, and gives the same again until the answer is there. `may_propose`
     says that a person is there to say yes or no.
     """
 

@@ -64,7 +64,7 @@ async def answers(chat: Chat, thread: str, question: str, context: ChatContext) 
         context=context,
         stream_mode="custom",
         subgraphs=True,
-        durability="exit",
+        durability="exit" if chat.checkpointer else None,
     )
     async for _, told in stream:
         yield cast("Said", told)

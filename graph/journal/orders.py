@@ -195,6 +195,13 @@ class Orders:
         neither = select(ORDERS.c.state).where(ORDERS.c.state.not_in(FINAL | UNSENT)).distinct()
         return self._select(ORDERS.c.state.in_(neither), *of_account)
 
+    def latest(self, most: int) -> tuple[JournalledOrder, ...]:
+        """The last so many that were to be sent, the newest first."""
+        query = select(ORDERS).where(ORDERS.c.submitting_at.is_not(None))
+        with self._database.change() as connection:
+            rows = connection.execute(query.order_by(ORDERS.c.submitting_at.desc()).limit(most)).mappings()
+            return tuple(_read(row) for row in rows)
+
     def filled_on(self, account_id: str, day: date) -> tuple[JournalledOrder, ...]:
         """Orders of that day of which anything has filled, as far as is known, in the order they were sent."""
         sent = self._select(ORDERS.c.account_id == account_id, ORDERS.c.trading_day == day)
