@@ -63,7 +63,7 @@ def answered(asking: Asking, place: Home, settings: Settings, command: RunComman
         KeyboardInterrupt: the person wants no answer any more; nothing of it is kept.
     """
     try:
-        return asyncio.run(_answered(asking, place, settings, command, shows))
+        return asyncio.run(put(asking, place, settings, command, shows))
     except (JournalError, StepsNotKept, *UNREADABLE, ImportError) as error:
         complain(f"The question cannot be put ({one_line(str(error), 300)}); nothing was asked.")
         return None
@@ -71,9 +71,7 @@ def answered(asking: Asking, place: Home, settings: Settings, command: RunComman
         shows.stop()
 
 
-async def _answered(
-    asking: Asking, place: Home, settings: Settings, command: RunCommand, shows: Shows
-) -> Answered | None:
+async def put(asking: Asking, place: Home, settings: Settings, command: RunCommand, shows: Shows) -> Answered | None:
     last: Answered | None = None
     async with AsyncExitStack() as stack:
         journal = stack.enter_context(closing(Journal(place.database)))
