@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 
 from brokers.errors import BrokerError, Retryable
@@ -27,34 +28,44 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 log = logging.getLogger("smart_agent")
 
 
-async def conduct(
-    settings: Settings, home: Home, trace: Trace, start: Start, answer: Approval | None = None
-) -> ExitCode:
-    """Run once, or go on with a run that waits for `answer`; the exit code says how it ended."""
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended: its record, or a sentence about why it came to none."""
+
+    code: ExitCode
+    record: RunRecord | None = None
+    sentence: str = ""
+
+
+async def conduct(settings: Settings, home: Home, trace: Trace, start: Start, answer: Approval | None = None) -> Ending:
+    """Run once, or go on with a run that waits for `answer`."""
     log_file = home.log_file(settings.log_file)
     try:
         async with open_run(settings, home, start) as run:
             trace.headline(run.run_id, settings)
             record = await _lead(run, trace, start, answer)
     except (MarketError, NotWaiting) as error:
-        trace.refuse(str(error))
-        return ExitCode.BAD_USAGE
+        return _refused(trace, str(error), ExitCode.BAD_USAGE)
     except (BrokerError, JournalError) as error:
         log.warning("%s", error)
-        trace.refuse(str(error))
-        if isinstance(error, (Halted, JournalUnusable)):
-            return ExitCode.HALTED
-        return ExitCode.UNREACHABLE if isinstance(error, Retryable) else ExitCode.FAILED
+        is_halted, is_away = isinstance(error, (Halted, JournalUnusable)), isinstance(error, Retryable)
+        code = ExitCode.HALTED if is_halted else ExitCode.UNREACHABLE if is_away else ExitCode.FAILED
+        return _refused(trace, str(error), code)
     except Exception as error:  # the last line of defence: a person gets a sentence, the log gets the rest
         log.exception("the run broke off")
         sent = _left_open(home)
-        trace.refuse(f"The run broke off: {type(error).__name__}: {error}. {sent}The log has the details: {log_file}.")
-        return ExitCode.ORDER_UNKNOWN if sent else ExitCode.FAILED
+        words = f"The run broke off: {type(error).__name__}: {error}. {sent}The log has the details: {log_file}."
+        return _refused(trace, words, ExitCode.ORDER_UNKNOWN if sent else ExitCode.FAILED)
     try:
         trace.finish(record, home.root)
     except OSError as error:  # nobody reads on; what was done is done, and in the journal
         log.warning("the record could not be printed: %s", error)
-    return exit_code(record.outcome)
+    return Ending(exit_code(record.outcome), record)
+
+
+def _refused(trace: Trace, sentence: str, code: ExitCode) -> Ending:
+    trace.refuse(sentence)
+    return Ending(code, sentence=sentence)
 
 
 def _left_open(home: Home) -> str:

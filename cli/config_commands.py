@@ -178,8 +178,10 @@ def write(documents: dict[Path, dict[str, Any]], *, force: bool) -> None:
 
 
 def visible(settings: Settings) -> dict[str, Any]:
-    """Every value as it may be seen: of the key only whether it is set."""
-    return {**settings.document(), "openai_api_key": "set" if settings.openai_api_key else "not set"}
+    """Every value as it may be seen: of a secret only whether it is set."""
+    from config.settings import SECRETS  # noqa: PLC0415
+
+    return {**settings.document(), **{key: "set" if getattr(settings, key) else "not set" for key in SECRETS}}
 
 
 def table_of(rows: dict[str, dict[str, Any]]) -> Table:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from cli.exit_codes import ExitCode, exit_code
 from cli.journal import journal_of, now, plain
+from cli.notify import tell_of_halt
 from cli.options import (
     AccountOption,
     AsOfOption,
@@ -49,8 +50,10 @@ def halt(why: WhyOption = "a person halted it", home: HomeOption = None) -> None
 
     Example: smart-agent halt --why "on holiday"
     """
-    if not _halted(_home_to_halt(home), plain(why)):
+    place = _home_to_halt(home)
+    if not _halted(place, plain(why)):
         raise typer.Exit(ExitCode.FAILED)
+    tell_of_halt(plain(why), place)
 
 
 def _home_to_halt(home: Path | None) -> Home:
@@ -150,6 +153,8 @@ def emergency_stop(
         exit_with(exit_code(describe("sense", error).outcome) if is_broker else ExitCode.FAILED, f"{error} {state}")
     for order in orders:
         _say(order.words, "green" if order.done else "red")
+    if halted:
+        tell_of_halt(plain(why), place)
     if not orders:
         from cli.naming import broker_named  # noqa: PLC0415
 

@@ -17,6 +17,7 @@ from cli import (
     explain,
     halt,
     lessons,
+    notify,
     orders,
     performance,
     prompt,
@@ -53,6 +54,7 @@ app.add_typer(orders.app, name="orders")
 app.add_typer(prompt.app, name="prompt")
 app.command()(server.server)
 app.add_typer(sim.app, name="sim")
+app.add_typer(notify.app, name="notify")
 app.add_typer(config_commands.app, name="config")
 
 

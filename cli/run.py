@@ -12,6 +12,7 @@ import typer
 
 from cli.exit_codes import ExitCode
 from cli.log import Form, log_to
+from cli.notify import tell_of
 from cli.options import (
     AccountOption,
     AsOfOption,
@@ -121,7 +122,7 @@ def execute(
             form = Form(name, secrets_in(os.environ))
             log_to(home.log_file(settings.log_file), settings.log_level, form, trace.warn)
             start = Start(name, command, asyncio.Event(), wanted=wanted)
-            return asyncio.run(conduct(settings, home, trace, start, answer))
+            ending = asyncio.run(conduct(settings, home, trace, start, answer))
     except (KeyboardInterrupt, asyncio.CancelledError):
         open_end = "An order that was under way is in the journal, and the next run looks it up first."
         trace.refuse(f"Interrupted. {open_end if trace.may_have_sent else 'Nothing was sent.'}")
@@ -131,3 +132,5 @@ def execute(
         return ExitCode.BAD_USAGE
     finally:
         trace.stop()
+    tell_of(ending, settings, home)  # after the lock, as nobody's phone may keep the next run waiting
+    return ending.code

@@ -32,9 +32,11 @@ TELLING = tuple(
 
 
 def secrets_in(environ: Mapping[str, str]) -> frozenset[str]:
-    """The values of variables that look like secrets; of our own only OPENAI_API_KEY may be one."""
+    """The values of variables that look like secrets; of those with our prefix, only the addresses of notifications."""
     named = {value.strip() for name, value in environ.items() if looks_secret(name) and not name.startswith(OURS)}
-    return frozenset(value for value in named if len(value) >= SHORTEST)
+    urls = environ.get(f"{OURS}NOTIFY_URLS", "").split()
+    parts = {part for url in urls for part in (url, *re.split(r"[/?&=@:]+", url))}
+    return frozenset(value for value in named | parts if len(value) >= SHORTEST)
 
 
 def blanked(text: str, secrets: Iterable[str]) -> str:

@@ -71,7 +71,9 @@ def unknown_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
             continue
         close = nearest(variable.upper().removeprefix(PREFIX), bare)
         if looks_secret(variable):
-            instead = "Unset it; the only secret this program takes is the environment variable OPENAI_API_KEY"
+            instead = (
+                "Unset it; the secrets this program takes are the variables OPENAI_API_KEY and SMART_AGENT_NOTIFY_URLS"
+            )
         else:
             instead = (
                 f"Write {bare[close]}, or unset it" if close else "Unset it; docs/configuration.md lists all names"

@@ -75,7 +75,9 @@ def unknown_key(steps: Sequence[str | int], value: object, source: str, known: M
     close = nearest(name.lower(), known)
     if looks_secret(name):
         why = "a secret does not belong in a configuration"
-        instead = "Remove it; the only secret this program takes is the environment variable OPENAI_API_KEY"
+        instead = (
+            "Remove it; the secrets this program takes are the variables OPENAI_API_KEY and SMART_AGENT_NOTIFY_URLS"
+        )
     else:
         why = "there is no such key"
         instead = f'Write "{close}", or remove it' if close else "Remove it; docs/configuration.md lists all keys"

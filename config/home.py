@@ -41,6 +41,11 @@ class Home:
         return self.root / "checkpoints.db"
 
     @property
+    def outbox(self) -> Path:
+        """Notifications that wait, and those that were sent of late."""
+        return self.root / "outbox.json"
+
+    @property
     def chats(self) -> Path:
         """LangGraph's checkpoints of chats, by thread."""
         return self.root / "chats.db"

@@ -21,7 +21,7 @@ from config.explain import problem_of, unknown_key
 from config.json_file import read_object, repetitions
 from config.problems import HIDDEN, ConfigError, Problem, nearest, printable, shown
 from config.rules import TradingRule, conflicts, readable_rule
-from config.settings import Settings
+from config.settings import SECRETS, Settings
 from config.strategy import CUSTOM_STRATEGY, shipped_rules, strategy_names
 from config.where import WHERE
 
@@ -156,16 +156,17 @@ def add_file(layers: Layers, file: Path) -> None:
 
 def add_document(layers: Layers, found: dict[str, Any], source: str) -> None:
     layers.problems.extend(repetitions(found, source))
-    if found.pop("openai_api_key", None) is not None:
-        layers.problems.append(
-            Problem(
-                "openai_api_key",
-                HIDDEN,
-                source,
-                "a key in a file is a key that gets copied and committed",
-                "Move it to the environment variable OPENAI_API_KEY, and write null here",
-            )
+    layers.problems.extend(
+        Problem(
+            key,
+            HIDDEN,
+            source,
+            "a secret in a file is a secret that gets copied and committed",
+            f"Move it to the environment variable {variable_of(key)}, and write null here",
         )
+        for key in SECRETS
+        if found.pop(key, None) is not None
+    )
     add(layers, found, dict.fromkeys(found, source))
 
 

@@ -17,7 +17,7 @@ ABSENT = "(missing)"
 LONGEST_VALUE = 80
 
 SECRET_NAME = re.compile(
-    r"api.?key|secret|passw|passphrase|token|credential|private.?key|authori|bearer", re.IGNORECASE
+    r"api.?key|secret|passw|passphrase|token|credential|private.?key|authori|bearer|notify.?url", re.IGNORECASE
 )
 SECRET_VALUE = re.compile(
     r"sk-\w|gh[opsu]_\w|eyJ\w{8}|://[^/\s]*@|[?&][^=&]*(key|token|secret|passw)[^=&]*=", re.IGNORECASE

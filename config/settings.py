@@ -34,6 +34,7 @@ __all__ = ["Settings", "TradingRule"]
 LIVE_ACCOUNT = re.compile(r"[A-CE-Z][A-Z]{0,3}\d{4,12}")
 ACCOUNT = re.compile(r"[A-Z]{1,4}\d{4,12}")
 HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]{0,252}")
+QUIET_HOURS = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d")
 STDIO = "stdio:"
 NOT_IN_A_PATH = re.compile(r'[\\:*?"<>|]')
 
@@ -133,11 +134,31 @@ def checked_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def checked_urls(urls: SecretStr) -> SecretStr:
+    """Addresses for notifications, apart by white space; each holds what opens the way to somebody's phone."""
+    parts = urls.get_secret_value().split()
+    if not parts or not all(part.isprintable() and part.partition("://")[1] for part in parts):
+        raise wrong(
+            "these are not addresses for notifications",
+            "Write one or more, with a space between them, as docs/notifications.md shows",
+        )
+    return urls
+
+
+def checked_quiet_hours(text: str) -> str:
+    """Two times of the day by this computer's clock, such as 22:00-07:00."""
+    if not QUIET_HOURS.fullmatch(text):
+        raise wrong("these are not two times of the day", 'Write them such as "22:00-07:00", or null')
+    return text
+
+
 def upper_case(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
 MOST_DOLLARS = 1_000_000_000
+SECRETS = ("openai_api_key", "notify_urls")
+"""Keys whose values come from the environment, and are never shown or written."""
 DEFAULT_MODEL = "gpt-5.4-mini"
 MODEL_SERVER = 'Write an address such as "http://127.0.0.1:11434/v1", or null for OpenAI'
 Dollars = Annotated[Decimal, NotTruth, Field(ge=1, le=MOST_DOLLARS)]
@@ -225,6 +246,10 @@ class Settings(BaseSettings):
     live_account_confirmed: Annotated[str, AfterValidator(checked_live_account)] | None = None
     require_approval: Annotated[str, AfterValidator(checked_approval)] = "live"
     approval_expires_hours: Annotated[Hours, Field(gt=0)] = 8.0
+    notify_urls: Annotated[SecretStr, AfterValidator(checked_urls)] | None = None
+    notify_level: Literal["routine", "important", "urgent"] = "important"
+    notify_quiet_hours: Annotated[str, AfterValidator(checked_quiet_hours)] | None = None
+    notify_batch_minutes: Annotated[int, NotTruth, Field(ge=0, le=1440)] = 10
 
     @classmethod
     def settings_customise_sources(
@@ -331,7 +356,7 @@ class Settings(BaseSettings):
         """Every value as a config file holds it: money as numbers, and no secret whether set or not."""
         values = self.model_dump(mode="python")
         plain = {key: as_number(value) if isinstance(value, Decimal) else value for key, value in values.items()}
-        return {**plain, "openai_api_key": None}
+        return {**plain, **dict.fromkeys(SECRETS)}
 
 
 def as_number(money: Decimal) -> int | float:

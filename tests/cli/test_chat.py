@@ -236,12 +236,11 @@ async def test_ask_prints_the_answer_alone_and_the_rest_aside(home: Home) -> Non
         told = json.loads(out)
         assert (code, told["tools"], told["trouble"]) == (0, ["drift_table"], None)
         assert told["moments"] == ["account and prices of 2026-06-15 19:55 UTC"]
-    for question, variables in (("What do I own?", {}), (" ", {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})):
-        code, out, err = await smart_agent(home, "ask", question, *DAY, **environment(**variables))
+    nobody = environment(OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    for question, variables in (("What do I own?", environment()), (" ", nobody)):
+        code, out, err = await smart_agent(home, "ask", question, *DAY, **variables)
         assert (code, out) == (2, "")
         assert err.count("\n") == 1
-    code, out, err = await smart_agent(
-        home, "ask", "What?", *DAY, **environment(OPENAI_BASE_URL="http://127.0.0.1:9/v1")
-    )
+    code, out, err = await smart_agent(home, "ask", "What?", *DAY, **nobody)
     assert (code, out) == (1, "")
     assert "cannot be reached" in err

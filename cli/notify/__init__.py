@@ -1,0 +1,108 @@
+"""Notifications: what a run, or a halt, tells somebody who is not at the terminal; and `smart-agent notify test`.
+
+Nothing is imported for them, and nothing goes out, where SMART_AGENT_NOTIFY_URLS is not set. A run never fails, and is
+never held up for long, because of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from cli.exit_codes import ExitCode
+from cli.options import ConfigOption, HomeOption, exit_with
+from cli.run_command import RunCommand
+
+if TYPE_CHECKING:
+    from cli.conduct import Ending
+    from cli.notify.messages import Notification
+    from config.home import Home
+    from config.settings import Settings
+
+app = typer.Typer(help="Messages to your phone, mail or chat about what runs did.", no_args_is_help=True)
+VARIABLE = "SMART_AGENT_NOTIFY_URLS"
+log = logging.getLogger("smart_agent")
+
+
+@app.callback()
+def notify() -> None:
+    """Messages to your phone, mail or chat about what runs did."""
+
+
+@app.command("test")
+def send_test(home: HomeOption = None, config: ConfigOption = None) -> None:
+    """Send a message to every address in SMART_AGENT_NOTIFY_URLS, and say which took it.
+
+    Example: smart-agent notify test
+    """
+    _, settings = RunCommand.written(config=config).load_or_exit(home)
+    if settings.notify_urls is None:
+        exit_with(
+            ExitCode.BAD_USAGE,
+            f"{VARIABLE} is not set, so nobody is told anything. Set it to one or more addresses, such as "
+            "ntfy://ntfy.sh/your-topic; docs/notifications.md has more.",
+        )
+    from cli.notify.messages import TEST  # noqa: PLC0415
+    from cli.notify.sending import send  # noqa: PLC0415
+
+    sent = send(TEST, settings.notify_urls.get_secret_value().split())
+    for one in sent:
+        mark, style = ("✓", "green") if one.arrived else ("✗", "red")
+        typer.echo(typer.style(f"{mark} {one.service}: {one.words}", fg=style))
+    if not all(one.arrived for one in sent):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def tell_of(ending: Ending, settings: Settings, place: Home) -> None:
+    """Tell what became of a run."""
+    if settings.notify_urls is None:
+        return
+    from cli.notify.messages import of_failure, of_run  # noqa: PLC0415
+    from graph.journal import Journal, JournalError  # noqa: PLC0415
+
+    record, question = ending.record, None
+    if record is None:
+        tell(of_failure(ending.sentence), settings, place)
+        return
+    with suppress(JournalError), closing(Journal(place.database)) as journal:
+        question = next((one for one in journal.questions.open() if one.run_id == record.run_id), None)
+    tell(of_run(record, question, place), settings, place)
+
+
+def tell_of_halt(why: str, place: Home) -> None:
+    """Tell that a person has halted trading, by whatever can be used of the settings."""
+    if not os.environ.get(VARIABLE):
+        return
+    from cli.notify.messages import of_halt  # noqa: PLC0415
+
+    tell(of_halt(why, place), RunCommand().load_usable(place), place)
+
+
+def tell(notification: Notification | None, settings: Settings, place: Home) -> None:
+    """Send it, and what waited before it, as far as the settings allow; what is wrong is said in one line."""
+    if settings.notify_urls is None:
+        return
+    from cli.notify.outbox import Outbox  # noqa: PLC0415  (not for those who want no messages)
+    from cli.notify.sending import send  # noqa: PLC0415
+
+    urls = settings.notify_urls.get_secret_value().split()
+    try:
+        failed = Outbox(place.outbox, settings, datetime.now(UTC)).put(notification, lambda one: send(one, urls))
+    except Exception as error:
+        log.warning("no notification could be sent", exc_info=error)
+        _say(f"No notification could be sent ({type(error).__name__}); the log has more.")
+        return
+    for one in failed:
+        log.warning("notification to %s: %s", one.service, one.words)
+        _say(f"Notification to {one.service}: {one.words}")
+
+
+def _say(sentence: str) -> None:
+    Console(stderr=True).print(Text(sentence, style="dim"), soft_wrap=True)

@@ -1,0 +1,112 @@
+"""Which notifications go out now, which wait, and which were sent already; kept in the home, so that runs share it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from cli.notify.messages import Level, Notification
+from cli.notify.sending import Sent
+from config.json_file import write_object
+from config.settings import Settings
+
+MOST_HELD = 50
+SAME = timedelta(hours=24)
+"""The same words are not sent twice within this time: a run that fails every hour fails once a day."""
+PATIENCE = 5.0
+"""Seconds that another process may have the outbox."""
+
+
+@dataclass
+class Kept:
+    """`held` wait to be sent, the oldest first; `said` tells when each text last went out, `last` when any did."""
+
+    held: list[Notification] = field(default_factory=list)
+    said: dict[str, datetime] = field(default_factory=dict)
+    last: datetime | None = None
+
+
+class Outbox:
+    """The notifications of one home, at the moment `now` (UTC)."""
+
+    def __init__(self, file: Path, settings: Settings, now: datetime) -> None:
+        self._file, self._settings, self._now = file, settings, now
+
+    def put(self, new: Notification | None, send: Callable[[Notification], Sequence[Sent]]) -> Sequence[Sent]:
+        """Send what may go out now, as one message; where it did not arrive, if it did not.
+
+        What nobody took waits for the next time.
+        """
+        with FileLock(self._file.with_suffix(".lock"), timeout=PATIENCE):
+            kept = _read(self._file)
+            if new and new.level >= Level[self._settings.notify_level.upper()] and not self._was_said(new, kept):
+                kept.held = [*kept.held, new][-MOST_HELD:]
+            if not kept.held or not self._may_go_out(kept):
+                _write(self._file, kept)
+                return ()
+            sent = send(_together(kept.held))
+            if any(one.arrived for one in sent):
+                kept.said = {text: at for text, at in kept.said.items() if self._now - at < SAME}
+                kept.said |= {_text(one): self._now for one in kept.held}
+                kept.held, kept.last = [], self._now
+            _write(self._file, kept)
+            return [one for one in sent if not one.arrived]
+
+    def _was_said(self, new: Notification, kept: Kept) -> bool:
+        at = kept.said.get(_text(new))
+        return any(_text(one) == _text(new) for one in kept.held) or (at is not None and self._now - at < SAME)
+
+    def _may_go_out(self, kept: Kept) -> bool:
+        if any(one.level is Level.URGENT for one in kept.held):
+            return True
+        pause = timedelta(minutes=self._settings.notify_batch_minutes)
+        is_soon = kept.last is not None and self._now - kept.last < pause
+        return not is_soon and not is_quiet(self._now, self._settings.notify_quiet_hours)
+
+
+def is_quiet(now: datetime, hours: str | None) -> bool:
+    """Whether `now` is in the quiet hours, which are by this computer's clock and may go over midnight."""
+    if hours is None:
+        return False
+    begins, ends = map(time.fromisoformat, hours.split("-"))
+    at = now.astimezone().time()
+    return begins <= at < ends if begins <= ends else at >= begins or at < ends
+
+
+def _text(one: Notification) -> str:
+    return f"{one.title}\n{one.body}"
+
+
+def _together(held: Sequence[Notification]) -> Notification:
+    """One message of all that waits, the newest first."""
+    if len(held) == 1:
+        return held[0]
+    newest, level = held[-1], max(one.level for one in held)
+    title = f"{newest.title} (and {len(held) - 1} more)"
+    return Notification(title, "\n\n".join(_text(one) for one in reversed(held)), level)
+
+
+def _read(file: Path) -> Kept:
+    """What is kept; a file that cannot be read is none, as no run may depend on it."""
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        held = [Notification(one["title"], one["body"], Level(one["level"])) for one in found["held"]]
+        said = {text: datetime.fromisoformat(at) for text, at in found["said"].items()}
+        return Kept(held, said, datetime.fromisoformat(found["last"]) if found["last"] else None)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return Kept()
+
+
+def _write(file: Path, kept: Kept) -> None:
+    document = {
+        "held": [asdict(one) for one in kept.held],
+        "said": {text: at.isoformat() for text, at in kept.said.items()},
+        "last": kept.last.isoformat() if kept.last else None,
+    }
+    write_object(file, document)
