@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.console import LEAST_WIDTH, answer_console
 from cli.exit_codes import ExitCode
 from cli.journal import journal_of
 from cli.options import HomeOption, KnownAccountOption, exit_with
@@ -48,7 +49,6 @@ def scorecard(home: HomeOption = None, account: KnownAccountOption = None, *, as
 
 
 def _print(account: str, rows: list[Row]) -> None:
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -73,7 +73,7 @@ def _print(account: str, rows: list[Row]) -> None:
             f"{one.worst:+.2f} %",
             f"{one.effect:+,.2f}",
         )
-    console = Console(highlight=False)
+    console = answer_console(least=LEAST_WIDTH)
     console.print(
         Text.assemble(("Scorecard", "bold"), f"  {account}  ", ("against not having done it, net of cost", "dim"))
     )

@@ -10,13 +10,14 @@ import os
 import sys
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.panel import Panel
 from rich.prompt import Confirm
 from rich.text import Text
 
+from cli.console import answer_console
 from cli.hints import hinted
 from cli.naming import headline
 from cli.speech import Speech
@@ -33,7 +34,6 @@ TITLES = {
     "act": ("⚡", "ACT", "Checking and executing the decisions"),
     "reflect": ("🤔", "REFLECT", "Analyzing results and logging outcomes"),
 }
-PLAIN_WIDTH = 120
 
 
 class TalkingConsole(Console):
@@ -188,11 +188,9 @@ class Trace:
 
 
 def trace_for(*, as_json: bool, interactive: bool, brief: bool = False) -> Trace:
-    stream: dict[str, Any] = {"stderr": as_json, "highlight": False, "soft_wrap": False}
-    console = TalkingConsole(**stream)
-    if not console.is_terminal:
-        console = TalkingConsole(**stream, width=PLAIN_WIDTH)
-    return Trace(console, panels=console.is_terminal, as_json=as_json, interactive=interactive, brief=brief)
+    console = answer_console(TalkingConsole, stderr=as_json)
+    has_panels = console.is_terminal and not console.is_dumb_terminal
+    return Trace(console, panels=has_panels, as_json=as_json, interactive=interactive, brief=brief)
 
 
 def tool_line(use: ToolUse) -> Text:
