@@ -136,6 +136,8 @@ def _grown(told: Retrospect, benchmark: Benchmark | None) -> Sequence[float | No
 def _print(told: Retrospect) -> None:
     from cli.performance_screen import screen  # noqa: PLC0415
 
-    console = answer_console(least=LEAST_WIDTH)
-    for part in screen(told, min(console.width, MOST_WIDTH)):
+    console = answer_console()
+    width = min(console.width, MOST_WIDTH)  # the chart fits into any
+    console.width = max(console.width, LEAST_WIDTH)
+    for part in screen(told, width):
         console.print(part)
