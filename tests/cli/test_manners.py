@@ -64,7 +64,7 @@ def test_an_order_is_listed_with_its_whole_id_however_narrow_the_screen(past: Pa
     assert past.order in past.shown("orders history", COLUMNS=columns)
 
 
-@pytest.mark.parametrize("columns", ["60", "80", "200"])
+@pytest.mark.parametrize("columns", ["60", pytest.param("200", marks=pytest.mark.slow)])
 def test_a_run_cuts_no_figure_however_narrow_the_terminal(home: Home, columns: str) -> None:
     words = ["run", "--home", str(home.root), *DAY]
     shown = CliRunner().invoke(app, words, env={**UNSET, **ON_A_TERMINAL, "COLUMNS": columns}).stdout
@@ -87,7 +87,7 @@ def test_who_wants_no_colour_gets_none(past: Past, screen: str) -> None:
     assert not COLOUR.search(past.shown(screen, **ON_A_TERMINAL, NO_COLOR="1"))
 
 
-@pytest.mark.parametrize("screen", ["performance", "explain ORDER", "--help"])
+@pytest.mark.parametrize("screen", ["performance", pytest.param("explain ORDER", marks=pytest.mark.slow), "--help"])
 def test_where_letters_are_few_the_marks_are_spelled_and_none_is_a_question_mark(past: Past, screen: str) -> None:
     smart_agent = Path(sys.executable).with_name("smart-agent")
     words = [past.order if word == "ORDER" else word for word in screen.split()]
