@@ -19,20 +19,25 @@ from cli.options import (
     BrokerOption,
     ClientIdOption,
     ConfigOption,
+    EnvironmentOption,
     HomeOption,
     HostOption,
     JsonOption,
     LiveOption,
+    MarketOption,
     PaperOption,
     PricesOption,
     RiskOption,
     StrategyOption,
     TwsPortOption,
     UrlOption,
+    exit_with,
     sole_use,
+    take_variables,
     trading_of,
 )
 from cli.run_command import RunCommand
+from cli.slot import Slot, slot_or_exit
 
 if TYPE_CHECKING:
     from config.home import Home
@@ -57,6 +62,8 @@ def run(
     client_id: ClientIdOption = None,
     account: AccountOption = None,
     strategy: StrategyOption = None,
+    environment: EnvironmentOption = None,
+    market: MarketOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run once: sense the account, think of a plan, act on what the guard lets through, and reflect.
@@ -67,6 +74,13 @@ def run(
 
     Example: smart-agent run --broker tws --port 4002
     """
+    if environment:
+        take_variables(environment)
+    if market is not None and (prices or as_of):
+        exit_with(
+            ExitCode.BAD_USAGE, "--market goes by the clock, and --prices and --as-of do not; nothing was started."
+        )
+    slot = slot_or_exit(home, market) if market is not None else None
     command = RunCommand.written(
         config=config,
         prices=prices,
@@ -83,7 +97,7 @@ def run(
     )
     place, settings = command.load_or_exit(home)
     _tell_what_is_not_done(settings)
-    raise typer.Exit(execute(place, settings, command, as_json=as_json))
+    raise typer.Exit(execute(place, settings, command, as_json=as_json, slot=slot))
 
 
 def _tell_what_is_not_done(settings: Settings) -> None:
@@ -101,10 +115,11 @@ def execute(
     run_id: str | None = None,
     answer: Approval | None = None,
     wanted: TradePlan | None = None,
+    slot: Slot | None = None,
 ) -> ExitCode:
     """Run once as `command` has it, or go on with `run_id` and its `answer`; the exit code says how it ended.
 
-    With a plan that is `wanted` no other is thought of.
+    With a plan that is `wanted` no other is thought of; with a `slot` that is taken meanwhile nothing is done.
     """
     # The graph and its libraries take seconds to import, so the person is told first that something happens.
     from cli.trace import trace_for  # noqa: PLC0415
@@ -112,6 +127,8 @@ def execute(
     trace = trace_for(as_json=as_json, interactive=sys.stdin.isatty(), brief=wanted is not None)
     try:
         with sole_use(home):
+            if slot and not slot.take():
+                return ExitCode.DONE
             trace.starting()
             from cli.conduct import conduct  # noqa: PLC0415
             from cli.wiring import Start  # noqa: PLC0415
