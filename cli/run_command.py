@@ -105,7 +105,9 @@ class RunCommand:
     def load_or_exit(self, home: Path | None, *, is_attended: bool = True) -> tuple[Home, Settings]:
         """The home and the settings in effect; a person at the terminal types the id of a live account.
 
-        Where the runs are not to be attended, nobody is asked, and the id has to be configured. Whatever cannot be started is told on stderr, and the process ends with exit code 2.
+        Where the runs are not to be attended, nobody is asked, and the id has to be configured.
+
+        Whatever cannot be started is told on stderr, and the process ends with exit code 2.
         """
         overrides = self._overrides()
         if is_attended and self.trading == "live" and sys.stdin.isatty():

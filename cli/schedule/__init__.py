@@ -120,16 +120,19 @@ def add(
     )
     place, _ = command.load_or_exit(home, is_attended=False)
     options = (*(("--market", market) if market else ()), *command.as_options())
-    job = Job(_program(), place, times, options)
     # A run that cron starts ends by itself, whatever the configuration says of those that a person starts.
     variables = {**variables_for_runs(os.environ), variable_of("enable_continuous_loop"): "false"}
     timetable = _timetable_or_exit(crontab=user_crontab, systemd=systemd)
+    try:
+        job = Job(_program(), place, times, options)
+    except NotScheduled as error:
+        exit_with(ExitCode.BAD_USAGE, str(error))
     try:
         show(_console(), job, timetable, variables, market)
         _hold_to_a_yes(yes=yes)
         _write(job, timetable, variables)
     except NotScheduled as error:
-        exit_with(ExitCode.BAD_USAGE, str(error))
+        exit_with(ExitCode.FAILED, str(error))
     _console().print(Text(f"Written. What runs print is kept in {place.scheduled_log}", style="green"), soft_wrap=True)
     _console().print(f"Take it away with: smart-agent schedule remove {job.id}")
     if timetable.name == "systemd":
@@ -158,20 +161,20 @@ def remove(job_id: IdArgument = None) -> None:
 
     scheduled = _scheduled()
     found = [(place, entry) for place, entry in scheduled if job_id in (None, entry.id)]
-    if len(found) != 1:
+    if not found or (job_id is None and len(found) > 1):
         known = ", ".join(entry.id for _, entry in scheduled) or "none"
         wanted = f"{job_id} is not scheduled" if job_id and not found else f"{len(found)} scheduled runs could be meant"
         exit_with(ExitCode.BAD_USAGE, f"{wanted}; nothing was removed. Scheduled: {known}.")
-    timetable, entry = found[0]
-    try:
-        timetable.remove(entry.id)
-    except NotScheduled as error:
-        exit_with(ExitCode.FAILED, str(error))
-    variables = Path(entry.given(VARIABLES) or "")
-    if variables.name == f"schedule-{entry.id}.json":
-        variables.unlink(missing_ok=True)
-    left = [other for other in scheduled if other != found[0]]
-    typer.echo(f"Removed {entry.id} ({entry.when}) from {timetable.name}.")
+    for timetable, entry in found:  # two, where it is kept by cron and by systemd
+        try:
+            timetable.remove(entry.id)
+        except NotScheduled as error:
+            exit_with(ExitCode.FAILED, str(error))
+        variables = Path(entry.given(VARIABLES) or "")
+        if variables.name == f"schedule-{entry.id}.json":
+            variables.unlink(missing_ok=True)
+        typer.echo(f"Removed {entry.id} ({entry.when}) from {timetable.name}.")
+    left = [other for other in scheduled if other not in found]
     typer.echo("Left:" if left else "Nothing is scheduled any more.")
     for _, other in left:
         _tell(other)
@@ -240,8 +243,10 @@ def _write(job: Job, timetable: Timetable, variables: dict[str, str]) -> None:
     try:
         write_object(file, variables)
         os.close(os.open(job.home.scheduled_log, os.O_CREAT | os.O_WRONLY, 0o600))
-    except (ConfigError, OSError) as error:
-        raise NotScheduled(f"{error}; nothing was scheduled.") from None
+    except ConfigError as error:
+        raise NotScheduled(f"{file}: {error.problems[0].why}; nothing was scheduled. Take another --home.") from None
+    except OSError as error:
+        raise NotScheduled(f"{error.filename}: {error.strerror}; nothing was scheduled. Take another --home.") from None
     try:
         timetable.add(job)
     except NotScheduled:

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
-from cli.schedule.job import Entry, Job, NotScheduled, hold_to_plain_words
+from cli.schedule.job import Entry, Job, NotScheduled
 
 OURS = re.compile(
     rb"\s*(?P<when>[^#\s]\S*(?:\s+\S+){4})\s+(?P<command>.*)# smart-agent schedule (?P<id>[0-9a-f]{6})\s*"
@@ -48,7 +48,6 @@ class Crontab:
 
 def line_of(job: Job) -> str:
     """What cron hands to /bin/sh, to which the end is a comment; a bare "%" cron would make a new line of."""
-    hold_to_plain_words(job.words)
     log = shlex.quote(str(job.home.scheduled_log))
     command = f"{shlex.join(job.words)} >> {log} 2>&1".replace("%", r"\%")
     return f"{job.times.text} {command} # smart-agent schedule {job.id}"

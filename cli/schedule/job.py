@@ -20,12 +20,19 @@ class NotScheduled(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """A run of `program` that is to be scheduled. The same times, options and home are the same job."""
+    """A run of `program` that is to be scheduled. The same times, options and home are the same job.
+
+    Raises:
+        NotScheduled: a word of its command would not reach it whole.
+    """
 
     program: Path
     home: Home
     times: CronTimes
     options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _hold_to_plain_words((str(self.program), str(self.home.root), *self.options))
 
     @property
     def id(self) -> str:
@@ -70,7 +77,7 @@ class Timetable(Protocol):
     def remove(self, job_id: str) -> None: ...
 
 
-def hold_to_plain_words(words: Sequence[str]) -> None:
+def _hold_to_plain_words(words: Sequence[str]) -> None:
     """Raise `NotScheduled` for what some shell, cron or systemd reads in its own way, however it is quoted."""
     for word in words:
         if not word.isprintable() or "\\" in word:

@@ -10,7 +10,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from cli.schedule.job import Entry, Job, NotScheduled, hold_to_plain_words
+from cli.schedule.job import Entry, Job, NotScheduled
 
 TIMER = re.compile(r"smart-agent-(?P<id>[0-9a-f]{6})\.timer")
 SECONDS = 30.0
@@ -69,7 +69,10 @@ class SystemdTimers:
 
 def units_of(job: Job) -> dict[str, str]:
     """The files by name. What a computer misses while it is off is not made up for."""
-    hold_to_plain_words(job.words)
+    if odd := set(str(job.program)) & set("'\"$"):
+        raise NotScheduled(
+            f"{job.program}: systemd starts no program with {odd.pop()} in its path; nothing was written."
+        )
     command = " ".join(f'"{_escaped(word)}"' for word in job.words)
     log = str(job.home.scheduled_log).replace("%", "%%")
     starts = "\n".join(f"OnCalendar={line}" for line in job.times.on_calendar())
