@@ -312,19 +312,20 @@ def own_crontab() -> Iterator[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("own_crontab")
-def test_the_real_cron_starts_the_run(home: Home, tmp_path: Path) -> None:
-    environ = {"XDG_CONFIG_HOME": str(tmp_path)}
-    done = schedule("add", "* * * * *", "--user-crontab", "--home", home.root, "--yes", **environ)
-    assert done.exit_code == 0, done.output
-    daemon = subprocess.Popen(["cron", "-f"])
+def test_the_real_cron_starts_the_run(tmp_path: Path) -> None:
+    home = Home(tmp_path / HOSTILE)
+    name = added(home, "* * * * *", "--user-crontab")
     try:
-        deadline = time.monotonic() + 150
-        while not list(home.reflections.iterdir()) and time.monotonic() < deadline:
-            time.sleep(1)
+        daemon = subprocess.Popen(["cron", "-f"])
+        try:
+            deadline = time.monotonic() + 150
+            while not list(home.reflections.iterdir()) and time.monotonic() < deadline:
+                time.sleep(1)
+        finally:
+            daemon.terminate()
+            daemon.wait()
     finally:
-        daemon.terminate()
-        daemon.wait()
-        removed = schedule("remove", **environ)
+        removed = schedule("remove", name)
     assert removed.exit_code == 0, removed.output
     assert list(home.reflections.iterdir()), home.scheduled_log.read_text(encoding="utf-8")
 
@@ -358,7 +359,8 @@ def test_a_timer_is_written_started_listed_and_removed(home: Home, systemctl: Pa
 
 @pytest.mark.usefixtures("systemctl")
 def test_what_is_kept_in_both_places_is_removed_from_both(home: Home, crontab: Path, tmp_path: Path) -> None:
-    assert added(home, "@daily") == (name := added(home, "@daily", "--systemd"))
+    name = added(home, "@daily")
+    assert added(home, "@daily", "--systemd") == name
     done = schedule("remove", name)
     assert done.stdout.count(f"Removed {name}") == 2
     assert crontab.read_bytes() == b""
