@@ -144,10 +144,10 @@ def add(
 @app.command("list")
 def list_entries() -> None:
     """List the runs that are scheduled for you, from whichever home."""
-    entries = [entry for _, entry in _scheduled()]
-    for entry in entries:
-        _tell(entry)
-    if not entries:
+    scheduled = _scheduled()
+    for timetable, entry in scheduled:
+        _tell(timetable, entry)
+    if not scheduled:
         typer.echo("Nothing is scheduled.")
 
 
@@ -176,8 +176,8 @@ def remove(job_id: IdArgument = None) -> None:
         typer.echo(f"Removed {entry.id} ({entry.when}) from {timetable.name}.")
     left = [other for other in scheduled if other not in found]
     typer.echo("Left:" if left else "Nothing is scheduled any more.")
-    for _, other in left:
-        _tell(other)
+    for timetable, entry in left:
+        _tell(timetable, entry)
 
 
 def _times_or_exit(when: str | None, market: str | None) -> CronTimes:
@@ -268,11 +268,13 @@ def _scheduled() -> list[tuple[Timetable, Entry]]:
         exit_with(ExitCode.FAILED, str(error))
 
 
-def _tell(entry: Entry) -> None:
+def _tell(timetable: Timetable, entry: Entry) -> None:
     when = entry.given("--market") or entry.when
     home = entry.given("--home") or "a home that its command does not name"
-    _console().print(Text.assemble((entry.id, "bold"), f"  {when}  {home}"), soft_wrap=True)
+    _console().print(Text.assemble((entry.id, "bold"), f"  {when}  {home}  ({timetable.name})"), soft_wrap=True)
     _console().print(Text(f"        {' '.join(entry.words)}", style="dim"), soft_wrap=True)
+    if not entry.words or not Path(entry.words[0]).exists():
+        _console().print("        Nothing starts: its program is gone. Remove it, and add it anew.", style="yellow")
 
 
 def _console() -> Console:

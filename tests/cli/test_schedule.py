@@ -219,6 +219,14 @@ def test_a_crontab_that_cannot_be_read_or_written_is_left_and_no_file_stays(home
         assert not list(home.root.glob("schedule-*.json"))
 
 
+def test_a_schedule_whose_program_is_gone_says_so(home: Home, crontab: Path) -> None:
+    added(home, "@daily")
+    assert "program is gone" not in schedule("list").stdout
+    crontab.write_text(crontab.read_text(encoding="utf-8").replace(str(SMART_AGENT), "/gone/smart-agent"))
+    assert "program is gone" in schedule("list").stdout
+    assert schedule("remove").exit_code == 0
+
+
 # Byte for byte.
 
 LINES = st.lists(
