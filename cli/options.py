@@ -104,6 +104,34 @@ RiskOption = Annotated[
     float | None,
     typer.Option("--risk-threshold", help="Most one discretionary order may be worth, in USD.", show_default=False),
 ]
+ContinuousOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--continuous/--once",
+        help="Go on running until somebody ends it, or run once (default: once, or as enable_continuous_loop says).",
+        show_default=False,
+    ),
+]
+IntervalOption = Annotated[
+    float | None,
+    typer.Option(
+        "--interval",
+        help="With --continuous: hours from one run to the next (default: loop_interval_hours).",
+        show_default=False,
+    ),
+]
+MaxRunsOption = Annotated[
+    int | None,
+    typer.Option("--max-runs", min=1, help="With --continuous: end after so many runs.", show_default=False),
+]
+MarketOption = Annotated[
+    str | None,
+    typer.Option(
+        "--market",
+        help='With --continuous: run at this moment of each session: "open+30m", "close-1h".',
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one RunRecord on stdout, and nothing else there.")]
 
 

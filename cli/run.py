@@ -19,16 +19,21 @@ from cli.options import (
     BrokerOption,
     ClientIdOption,
     ConfigOption,
+    ContinuousOption,
     HomeOption,
     HostOption,
+    IntervalOption,
     JsonOption,
     LiveOption,
+    MarketOption,
+    MaxRunsOption,
     PaperOption,
     PricesOption,
     RiskOption,
     StrategyOption,
     TwsPortOption,
     UrlOption,
+    exit_with,
     sole_use,
     trading_of,
 )
@@ -57,6 +62,10 @@ def run(
     client_id: ClientIdOption = None,
     account: AccountOption = None,
     strategy: StrategyOption = None,
+    continuous: ContinuousOption = None,
+    interval: IntervalOption = None,
+    market: MarketOption = None,
+    max_runs: MaxRunsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run once: sense the account, think of a plan, act on what the guard lets through, and reflect.
@@ -66,6 +75,8 @@ def run(
     Example: smart-agent run --prices prices.csv.gz --as-of 2020-03-23
 
     Example: smart-agent run --broker tws --port 4002
+
+    Example: smart-agent run --continuous --interval 6
     """
     command = RunCommand.written(
         config=config,
@@ -80,16 +91,18 @@ def run(
         tws_client_id=client_id,
         tws_account=account,
         trading=trading_of(paper=paper_trading, live=live_trading),
+        continuous=None if continuous is None else str(continuous),
+        interval=None if interval is None else str(interval),
     )
     place, settings = command.load_or_exit(home)
-    _tell_what_is_not_done(settings)
-    raise typer.Exit(execute(place, settings, command, as_json=as_json))
-
-
-def _tell_what_is_not_done(settings: Settings) -> None:
-    """A setting that has no effect yet must not be taken for one that has."""
     if settings.enable_continuous_loop:
-        typer.echo("enable_continuous_loop is on, and this version runs once: start it from cron to go on.", err=True)
+        from cli.continuous import run_continuously  # noqa: PLC0415
+
+        raise typer.Exit(run_continuously(place, settings, command, market=market, max_runs=max_runs, as_json=as_json))
+    for option, value in (("--interval", interval), ("--market", market), ("--max-runs", max_runs)):
+        if value is not None:
+            exit_with(ExitCode.BAD_USAGE, f"{option} is about runs that go on; nothing was started. Add --continuous.")
+    raise typer.Exit(execute(place, settings, command, as_json=as_json))
 
 
 def execute(
@@ -124,8 +137,7 @@ def execute(
             start = Start(name, command, asyncio.Event(), wanted=wanted)
             ending = asyncio.run(conduct(settings, home, trace, start, answer))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        open_end = "An order that was under way is in the journal, and the next run looks it up first."
-        trace.refuse(f"Interrupted. {open_end if trace.may_have_sent else 'Nothing was sent.'}")
+        trace.interrupted()
         return ExitCode.FAILED
     except OSError as error:
         trace.refuse(f"{error.filename or home.root}: {error.strerror}; nothing was started. Check that folder.")

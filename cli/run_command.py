@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class RunCommand:
     """The options of `smart-agent run` as text; None where one was not given. `trading` is "paper" or "live".
 
-    The names of those that say where the broker is are the settings' own.
+    The names of those that say where the broker is are the settings' own. `continuous` is "True" or "False".
     """
 
     config: str | None = None
@@ -40,6 +40,8 @@ class RunCommand:
     tws_client_id: str | None = None
     tws_account: str | None = None
     trading: str | None = None
+    continuous: str | None = None
+    interval: str | None = None
 
     @classmethod
     def written(
@@ -102,6 +104,7 @@ class RunCommand:
             overrides["risk_threshold"] = self.risk_threshold
         if self.trading:
             overrides["paper_trading"] = self.trading == "paper"
+        overrides |= {"enable_continuous_loop": self.continuous, "loop_interval_hours": self.interval}
         return overrides
 
     def contradiction(self, settings: Settings) -> str | None:

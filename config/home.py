@@ -70,6 +70,11 @@ class Home:
         return self.root / "run.lock"
 
     @property
+    def loop_lock(self) -> Path:
+        """Held by the one process that goes on running from here, while it waits too."""
+        return self.root / "continuous.lock"
+
+    @property
     def simulated(self) -> Path:
         """What the simulated broker remembers between runs."""
         return self.root / "simulated"
