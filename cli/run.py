@@ -68,7 +68,7 @@ def run(
     max_runs: MaxRunsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run once: sense the account, think of a plan, act on what the guard lets through, and reflect.
+    """Run: sense the account, think of a plan, act on what the guard lets through, and reflect.
 
     With OPENAI_API_KEY or OPENAI_BASE_URL set, a language model helps to think (SMART_AGENT_MODEL names it).
 
