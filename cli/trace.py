@@ -175,12 +175,10 @@ class Trace:
         """What is amiss while the run goes on."""
         self._console.print(Text(sentence, style="yellow"), soft_wrap=True)
 
-    def interrupted(self) -> str:
-        """Say that a person broke the run off, and in what state that leaves it; the sentence comes back."""
+    def interrupted(self) -> None:
+        """Say that a person broke the run off, and in what state that leaves it."""
         open_end = "An order that was under way is in the journal, and the next run looks it up first."
-        sentence = f"Interrupted. {open_end if self.may_have_sent else 'Nothing was sent.'}"
-        self.refuse(sentence)
-        return sentence
+        self.refuse(f"Interrupted. {open_end if self.may_have_sent else 'Nothing was sent.'}")
 
     def refuse(self, sentence: str) -> None:
         """Why the run could not even begin."""

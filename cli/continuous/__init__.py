@@ -27,11 +27,15 @@ def run_continuously(
     moment = _moment_or_exit(market, command) if market is not None else None
     trace = trace_for(as_json=as_json, interactive=False)
     with sole_loop(place):
-        trace.starting()
-        from cli.continuous.configuration import Configuration  # noqa: PLC0415
-        from cli.continuous.loop import Loop  # noqa: PLC0415
-
-        trace.stop()
+        try:
+            trace.starting()
+            from cli.continuous.configuration import Configuration  # noqa: PLC0415
+            from cli.continuous.loop import Loop  # noqa: PLC0415
+        except KeyboardInterrupt:
+            trace.interrupted()
+            return ExitCode.FAILED
+        finally:
+            trace.stop()
         loop = Loop(Configuration(place, command, settings), moment, max_runs, as_json=as_json)
         return asyncio.run(loop.go_on())
 
@@ -57,8 +61,7 @@ def sole_loop(place: Home) -> Iterator[None]:
     from filelock import FileLock, Timeout  # noqa: PLC0415  (only commands that trade need it)
 
     try:
-        with FileLock(place.loop_lock, timeout=0):
-            yield
+        lock = FileLock(place.loop_lock).acquire(timeout=0)
     except Timeout:
         exit_with(
             ExitCode.FAILED,
@@ -70,3 +73,5 @@ def sole_loop(place: Home) -> Iterator[None]:
             ExitCode.BAD_USAGE,
             f"{error.filename or place.root}: {error.strerror}; nothing was started. Check that folder.",
         )
+    with lock:
+        yield

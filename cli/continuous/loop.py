@@ -72,12 +72,12 @@ class Loop:
         """The regular time that comes next, or came last; a run that failed is tried again in between."""
 
     async def go_on(self) -> ExitCode:
-        """Run until somebody ends it, or all runs are made: 0 if that is between runs, else the code of the last.
-
-        Raises:
-            OSError: there can be no log.
-        """
-        self._log_as(NAME)
+        """Run until somebody ends it, or all runs are made: 0 if that is between runs, else the code of the last."""
+        try:
+            self._log_as(NAME)
+        except OSError as error:
+            complain(f"{error.filename}: {error.strerror}; nothing was started. Check that folder.")
+            return ExitCode.BAD_USAGE
         with heard(self._hear):
             code = await self._runs()
         self._say(f"The loop ends; it began {self._begun} run{'' if self._begun == 1 else 's'}.")
@@ -140,10 +140,11 @@ class Loop:
                 task = asyncio.create_task(conduct(settings, place, trace, start))
                 self._end = end_of(task, self._stop, trace)
                 return await task
-        except typer.Exit:
-            return Ending(ExitCode.FAILED, sentence=f"Another run was at work in {place.root}.")
+        except typer.Exit:  # another run is at work, which was said
+            return Ending(ExitCode.FAILED)
         except asyncio.CancelledError:
-            return Ending(ExitCode.FAILED, sentence=trace.interrupted())
+            trace.interrupted()
+            return Ending(ExitCode.FAILED)
         except OSError as error:
             sentence = f"{error.filename or place.root}: {error.strerror}; the run was not started. Check that folder."
             trace.refuse(sentence)
@@ -157,7 +158,7 @@ class Loop:
     def _conclude(self, ending: Ending) -> None:
         """What every run comes by at its end, whatever became of it."""
         log.info("a run ended with exit code %d", ending.code)
-        if ending.record or not self._stop.is_set():  # of a run that a person broke off, that person knows
+        if ending.record or ending.sentence:  # of the rest a person knows, being at work there
             tell_of(ending, self._configuration.settings, self._configuration.place)
 
     def _next(self, code: ExitCode) -> datetime:

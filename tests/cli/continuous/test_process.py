@@ -125,8 +125,10 @@ def test_what_makes_no_sense_starts_nothing(home: Home, arguments: list[str], wo
     assert words in told
 
 
-def test_a_folder_that_cannot_hold_a_lock_starts_nothing(home: Home) -> None:
-    home.loop_lock.mkdir()
+@pytest.mark.parametrize("name", ["continuous.lock", "trading_log.log"])
+def test_a_folder_that_cannot_hold_the_lock_or_the_log_starts_nothing(home: Home, name: str) -> None:
+    (home.root / name).mkdir()
     code, told = invoke(home, "run", "--continuous")
     assert code == 2
-    assert str(home.loop_lock) in told
+    assert str(home.root / name) in told
+    assert "nothing was started" in told
