@@ -112,11 +112,32 @@ EnvironmentOption = Annotated[
         show_default=False,
     ),
 ]
+ContinuousOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--continuous/--once",
+        help="Go on running until somebody ends it, or run once (default: once, or as enable_continuous_loop says).",
+        show_default=False,
+    ),
+]
+IntervalOption = Annotated[
+    float | None,
+    typer.Option(
+        "--interval",
+        help="With --continuous: hours from one run to the next (default: loop_interval_hours).",
+        show_default=False,
+    ),
+]
+MaxRunsOption = Annotated[
+    int | None,
+    typer.Option("--max-runs", min=1, help="With --continuous: end after so many runs.", show_default=False),
+]
 MarketOption = Annotated[
     str | None,
     typer.Option(
         "--market",
-        help='Run only if this moment of the session has come, and once: "open+30m", "close-1h"; else exit 0.',
+        help='A moment of each session, "open+30m" or "close-1h": with --continuous, when runs are; alone, run once if it '
+        "has come and had no run yet, and else exit 0.",
         show_default=False,
     ),
 ]

@@ -41,7 +41,7 @@ ABOUT_TWS = ("tws_host", "tws_port", "tws_client_id", "tws_account")
 class RunCommand:
     """The options of `smart-agent run` as text; None where one was not given. `trading` is "paper" or "live".
 
-    The names of those that say where the broker is are the settings' own.
+    The names of those that say where the broker is are the settings' own. `continuous` is "True" or "False".
     """
 
     config: str | None = None
@@ -56,6 +56,8 @@ class RunCommand:
     tws_client_id: str | None = None
     tws_account: str | None = None
     trading: str | None = None
+    continuous: str | None = None
+    interval: str | None = None
 
     @classmethod
     def written(
@@ -126,6 +128,7 @@ class RunCommand:
             overrides["risk_threshold"] = self.risk_threshold
         if self.trading:
             overrides["paper_trading"] = self.trading == "paper"
+        overrides |= {"enable_continuous_loop": self.continuous, "loop_interval_hours": self.interval}
         return overrides
 
     def contradiction(self, settings: Settings) -> str | None:

@@ -84,6 +84,11 @@ class Home:
         return self.root / f"schedule-{schedule_id}.json"
 
     @property
+    def loop_lock(self) -> Path:
+        """Held by the one process that goes on running from here, while it waits too."""
+        return self.root / "continuous.lock"
+
+    @property
     def simulated(self) -> Path:
         """What the simulated broker remembers between runs."""
         return self.root / "simulated"
