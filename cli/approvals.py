@@ -31,7 +31,10 @@ ListOption = Annotated[bool, typer.Option("--json", help="Print the list as JSON
 
 
 def pending(home: HomeOption = None, *, as_json: ListOption = False) -> None:
-    """List the runs that wait for approval, with their orders; exit code 5 when there are any."""
+    """List the runs that wait for approval, with their orders; exit code 5 when there are any.
+
+    Example: smart-agent pending
+    """
     with journal_of(home) as (_, journal):
         questions = journal.questions.open()
     if as_json:

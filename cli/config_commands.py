@@ -37,7 +37,10 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is th
 
 @app.command()
 def create(home: HomeOption = None, config: ConfigOption = None, *, force: ForceOption = False) -> None:
-    """Write a config file that holds every key with its default."""
+    """Write a config file that holds every key with its default.
+
+    Example: smart-agent config create
+    """
     with told_problems(NOTHING_WRITTEN):
         from config.settings import Settings  # noqa: PLC0415  (see the module's docstring)
 
@@ -46,7 +49,10 @@ def create(home: HomeOption = None, config: ConfigOption = None, *, force: Force
 
 @app.command()
 def samples(home: HomeOption = None, config: ConfigOption = None, *, force: ForceOption = False) -> None:
-    """Write one sample beside the config file for each strategy: config_default.json and its siblings."""
+    """Write one sample beside the config file for each strategy: config_default.json and its siblings.
+
+    Example: smart-agent config samples
+    """
     with told_problems(NOTHING_WRITTEN):
         from config.load import load_strategy, strategy_names  # noqa: PLC0415  (see the module's docstring)
         from config.settings import Settings  # noqa: PLC0415
@@ -67,7 +73,10 @@ def validate(
     home: HomeOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Check a config file together with the environment; exit 2 if there are problems."""
+    """Check a config file together with the environment; exit 2 if there are problems.
+
+    Example: smart-agent config validate my_strategy.json
+    """
     with told_problems(UNUSABLE):
         found, _ = effective(home, file or config)
         typer.echo(f"{found}: valid" if found else "no config file: the defaults and the environment are valid")
@@ -80,7 +89,10 @@ def show(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a script.")] = False,
 ) -> None:
-    """Show the settings in effect, and where each of them comes from."""
+    """Show the settings in effect, and where each of them comes from.
+
+    Example: smart-agent config show
+    """
     with told_problems(UNUSABLE):
         _, loaded = effective(home, config)
         rows = {key: {"value": value, "source": loaded.sources[key]} for key, value in visible(loaded.settings).items()}
@@ -187,9 +199,14 @@ def visible(settings: Settings) -> dict[str, Any]:
 def table_of(rows: dict[str, dict[str, Any]]) -> Table:
     table = Table("key", "value", "from", box=None, header_style="bold", pad_edge=False)
     for key, row in rows.items():
-        value = rules_text(row["value"]) if key == "trading_rules" else json.dumps(row["value"], ensure_ascii=False)
-        table.add_row(Text(key), Text(value, overflow="fold"), Text(row["source"], style="dim", overflow="fold"))
+        value = Text(value_text(key, row["value"]), overflow="fold")
+        table.add_row(Text(key), value, Text(row["source"], style="dim", overflow="fold"))
     return table
+
+
+def value_text(key: str, value: Any) -> str:
+    """A value of `key` as a person reads it."""
+    return rules_text(value) if key == "trading_rules" else json.dumps(value, ensure_ascii=False)
 
 
 def rules_text(rules: list[dict[str, Any]]) -> str:

@@ -92,6 +92,11 @@ def doctor(
         risk_threshold=None if risk_threshold is None else str(risk_threshold),
         trading=trading_of(paper=paper_trading, live=live_trading),
     )
+    raise typer.Exit(look_over(place, command, as_json=as_json))
+
+
+def look_over(place: Home, command: RunCommand, *, as_json: bool = False) -> ExitCode:
+    """Show what is found of everything that a run of `command` depends on."""
     logging.getLogger().addHandler(logging.NullHandler())  # or libraries would write on the screen
     console = Console(highlight=False, quiet=as_json)
     console.width = min(console.width if console.is_terminal else PLAIN_WIDTH, MOST_WIDTH)
@@ -103,7 +108,7 @@ def doctor(
         sys.stdout.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
     style = "bold green" if could_trade else "bold yellow" if code is ExitCode.FAILED else "bold red"
     console.print(Text(f"\n{sentence}", style=style))
-    raise typer.Exit(code)
+    return code
 
 
 async def _examined(place: Home, command: RunCommand, console: Console) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from graph.emergency import Cancelled
 
+log = logging.getLogger("smart_agent")
 PATIENCE = 30.0
 """Seconds that a halt waits for a locked journal, and for a run to end."""
 LOOK = "look in the broker's own screens"
@@ -91,7 +93,10 @@ def _halted(place: Home, why: str) -> bool:
 
 
 def resume(why: WhyOption = "a person resumed it", home: HomeOption = None) -> None:
-    """Let orders be sent again after a halt."""
+    """Let orders be sent again after a halt.
+
+    Example: smart-agent resume --why "back from holiday"
+    """
     with journal_of(home) as (_, journal):
         halted = journal.halts.current()
         if halted:
@@ -119,6 +124,10 @@ def emergency_stop(
     """Halt, and cancel every open order of ours; what could not be cancelled is reported, with exit code 7.
 
     The broker is asked that a run with the same options would use, also where such a run would not be started.
+
+    Example: smart-agent emergency-stop
+
+    Example: smart-agent emergency-stop --broker tws --port 4002
     """
     place = _home_to_halt(home)
     halted = _halted(place, plain(why))
@@ -145,10 +154,11 @@ def emergency_stop(
     try:
         with Console(stderr=True).status("Asking the broker for open orders …"):
             orders = _cancelled(settings, place, command)
-    except Exception as error:  # noqa: BLE001  (whatever it was, a person must be told what is still out there)
+    except Exception as error:
         from brokers.errors import BrokerError  # noqa: PLC0415
         from graph.failure import describe  # noqa: PLC0415
 
+        log.debug("the open orders could not be cancelled", exc_info=error)
         is_broker = isinstance(error, BrokerError)
         exit_with(exit_code(describe("sense", error).outcome) if is_broker else ExitCode.FAILED, f"{error} {state}")
     for order in orders:

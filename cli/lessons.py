@@ -131,14 +131,14 @@ def _forgotten(place: Home, account_id: str, lesson_id: str) -> bool:
 
 def _kept(place: Home, account_id: str) -> tuple[Lesson, ...]:
     """Those of the account; none where there is no memory yet."""
-    from graph.memory import lessons_of, open_memory  # noqa: PLC0415
+    if not place.memory.exists():
+        return ()
+    from graph.memory import lessons_of, open_memory  # noqa: PLC0415  (its library costs more than the journal)
 
     async def read() -> tuple[Lesson, ...]:
         async with open_memory(place.memory) as store:
             return await lessons_of(store, account_id)
 
-    if not place.memory.exists():
-        return ()
     try:
         return asyncio.run(read())
     except _unreadable() as error:

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -25,39 +26,68 @@ from cli import (
     schedule,
     scorecard,
     server,
+    setup,
     sim,
 )
 from cli.exit_codes import help_text
+from cli.last_defence import LastDefence, show_tracebacks
+
+FIRST, DAILY, SAFETY, HISTORY, INSIDE = "Setting up", "Daily", "Safety", "History", "Inside"
 
 app = typer.Typer(
     name="smart-agent",
-    help="Keeps your account at its target allocation: senses, thinks, acts behind a guard, and reflects.",
+    cls=LastDefence,
     epilog=help_text(),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command(epilog=help_text())(run.run)
-app.command()(chat.chat)
-app.command(epilog=help_text())(chat.ask)
-app.command(epilog=help_text())(doctor.doctor)
-app.command()(approvals.pending)
-app.command(epilog=help_text())(approvals.approve)
-app.command()(approvals.reject)
-app.command()(explain.explain)
-app.command()(performance.performance)
-app.command("confirm-payment")(performance.confirm_payment)
-app.command()(scorecard.scorecard)
-app.command()(halt.halt)
-app.command()(halt.resume)
-app.command("emergency-stop")(halt.emergency_stop)
-app.add_typer(lessons.app, name="lessons")
-app.add_typer(orders.app, name="orders")
-app.add_typer(prompt.app, name="prompt")
-app.command()(server.server)
-app.add_typer(schedule.app, name="schedule")
-app.add_typer(sim.app, name="sim")
-app.add_typer(notify.app, name="notify")
-app.add_typer(config_commands.app, name="config")
+app.command(rich_help_panel=FIRST)(setup.setup)
+app.command(rich_help_panel=FIRST, epilog=help_text())(doctor.doctor)
+app.add_typer(config_commands.app, name="config", rich_help_panel=FIRST)
+app.add_typer(notify.app, name="notify", rich_help_panel=FIRST)
+app.command(rich_help_panel=DAILY, epilog=help_text())(run.run)
+app.command(rich_help_panel=DAILY)(approvals.pending)
+app.command(rich_help_panel=DAILY, epilog=help_text())(approvals.approve)
+app.command(rich_help_panel=DAILY)(approvals.reject)
+app.command(rich_help_panel=DAILY)(chat.chat)
+app.command(rich_help_panel=DAILY, epilog=help_text())(chat.ask)
+app.add_typer(schedule.app, name="schedule", rich_help_panel=DAILY)
+app.command(rich_help_panel=SAFETY)(halt.halt)
+app.command(rich_help_panel=SAFETY)(halt.resume)
+app.command("emergency-stop", rich_help_panel=SAFETY)(halt.emergency_stop)
+app.add_typer(orders.app, name="orders", rich_help_panel=SAFETY)
+app.command(rich_help_panel=HISTORY)(performance.performance)
+app.command("confirm-payment", rich_help_panel=HISTORY)(performance.confirm_payment)
+app.command(rich_help_panel=HISTORY)(explain.explain)
+app.command(rich_help_panel=HISTORY)(scorecard.scorecard)
+app.add_typer(lessons.app, name="lessons", rich_help_panel=HISTORY)
+app.command(rich_help_panel=INSIDE)(server.server)
+app.add_typer(prompt.app, name="prompt", rich_help_panel=INSIDE)
+app.add_typer(sim.app, name="sim", rich_help_panel=INSIDE)
+
+
+def _tell_version(wanted: bool) -> None:  # noqa: FBT001  (typer calls it)
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  (the help page does without)
+
+        typer.echo(f"smart-agent {version('smart-trading-agent')}")
+        raise typer.Exit
+
+
+@app.callback()
+def smart_agent(
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of what was not expected.")] = False,
+    version: Annotated[  # noqa: ARG001  (its callback answers)
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Keep your account at its target allocation: sense, think, act behind a guard, and reflect.
+
+    Example: smart-agent run
+    """
+    if debug:
+        show_tracebacks()
 
 
 def main() -> None:

@@ -21,6 +21,9 @@ from config.problems import ConfigError, printable
 if TYPE_CHECKING:
     from config.settings import Settings
 
+TRADING, BROKER, MARKET = "Trading", "Broker", "Simulated market"
+"""Panels of a help page."""
+
 HomeOption = Annotated[
     Path | None,
     typer.Option("--home", help="Folder the agent keeps its files in (default: SMART_AGENT_HOME).", show_default=False),
@@ -35,6 +38,7 @@ PricesOption = Annotated[
         "--prices",
         help="Replay real daily prices: a CSV or CSV.gz with date, symbol, open, high, low, close and maybe volume.",
         show_default=False,
+        rich_help_panel=MARKET,
     ),
 ]
 AsOfOption = Annotated[
@@ -44,6 +48,7 @@ AsOfOption = Annotated[
         formats=["%Y-%m-%d"],
         help="Let the simulated market be at that day, shortly before the bell.",
         show_default=False,
+        rich_help_panel=MARKET,
     ),
 ]
 UrlOption = Annotated[
@@ -52,6 +57,7 @@ UrlOption = Annotated[
         "--mcp-url",
         help="MCP server to use: http://…/mcp, or stdio:COMMAND (default: an embedded simulated broker).",
         show_default=False,
+        rich_help_panel=BROKER,
     ),
 ]
 
@@ -68,25 +74,38 @@ BrokerOption = Annotated[
         case_sensitive=False,
         help="simulated, or tws: TWS or IB Gateway on this network.",
         show_default=False,
+        rich_help_panel=BROKER,
     ),
 ]
 HostOption = Annotated[
-    str | None, typer.Option("--host", help="Where TWS or IB Gateway runs (default: 127.0.0.1).", show_default=False)
+    str | None,
+    typer.Option(
+        "--host", help="Where TWS or IB Gateway runs (default: 127.0.0.1).", show_default=False, rich_help_panel=BROKER
+    ),
 ]
 TwsPortOption = Annotated[
     str | None,
     typer.Option(
-        "--port", help="Its API port: 4002 (default) or 7497 for paper, 4001 or 7496 live.", show_default=False
+        "--port",
+        help="Its API port: 4002 (default) or 7497 for paper, 4001 or 7496 live.",
+        show_default=False,
+        rich_help_panel=BROKER,
     ),
 ]
 ClientIdOption = Annotated[
     str | None,
     typer.Option(
-        "--client-id", help="The number we are known by there (default: 17); always the same.", show_default=False
+        "--client-id",
+        help="The number we are known by there (default: 17); always the same.",
+        show_default=False,
+        rich_help_panel=BROKER,
     ),
 ]
 AccountOption = Annotated[
-    str | None, typer.Option("--account", help="Which account, where a login has several.", show_default=False)
+    str | None,
+    typer.Option(
+        "--account", help="Which account, where a login has several.", show_default=False, rich_help_panel=BROKER
+    ),
 ]
 KnownAccountOption = Annotated[
     str | None,
@@ -94,15 +113,30 @@ KnownAccountOption = Annotated[
 ]
 StrategyOption = Annotated[
     str | None,
-    typer.Option("--strategy", help="A shipped strategy: default, conservative, aggressive.", show_default=False),
+    typer.Option(
+        "--strategy",
+        help="A shipped strategy: default, conservative, aggressive.",
+        show_default=False,
+        rich_help_panel=TRADING,
+    ),
 ]
-PaperOption = Annotated[bool, typer.Option("--paper-trading", help="Trade on a paper account only (the default).")]
+PaperOption = Annotated[
+    bool, typer.Option("--paper-trading", help="Trade on a paper account only (the default).", rich_help_panel=TRADING)
+]
 LiveOption = Annotated[
-    bool, typer.Option("--live-trading", help="Trade on a live account, whose id must be confirmed.")
+    bool,
+    typer.Option(
+        "--live-trading", help="Trade on a live account, whose id must be confirmed.", rich_help_panel=TRADING
+    ),
 ]
 RiskOption = Annotated[
     float | None,
-    typer.Option("--risk-threshold", help="Most one discretionary order may be worth, in USD.", show_default=False),
+    typer.Option(
+        "--risk-threshold",
+        help="Most one discretionary order may be worth, in USD.",
+        show_default=False,
+        rich_help_panel=TRADING,
+    ),
 ]
 EnvironmentOption = Annotated[
     Path | None,
@@ -136,8 +170,8 @@ MarketOption = Annotated[
     str | None,
     typer.Option(
         "--market",
-        help='A moment of each session, "open+30m" or "close-1h": with --continuous, when runs are; alone, run once if it '
-        "has come and had no run yet, and else exit 0.",
+        help='A moment of each session, "open+30m" or "close-1h": with --continuous, when runs are; alone, run once '
+        "if it has come and had no run yet, and else exit 0.",
         show_default=False,
     ),
 ]

@@ -27,7 +27,10 @@ AsOption = Annotated[Resolution, typer.Option("--as", help="What the broker's ow
 
 @app.command("list")
 def unsettled(home: HomeOption = None) -> None:
-    """List the orders that may still be out there; exit code 7 when there are any."""
+    """List the orders that may still be out there; exit code 7 when there are any.
+
+    Example: smart-agent orders list
+    """
     with journal_of(home) as (_, journal):
         orders = journal.orders.unsettled()
     if not orders:
