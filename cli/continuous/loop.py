@@ -184,7 +184,7 @@ class Loop:
             consequence = (
                 "the last good one stands" if news.may_run else "there are no runs until it permits live trading"
             )
-            log.warning("configuration refused, and %s: %s", consequence, news.refused)
+            log.warning("configuration refused, and %s: %s", consequence, " ".join(str(news.refused).splitlines()))
             if isinstance(news.refused, ConfigError):
                 print_problems(talk(as_json=True), news.refused, consequence)
             else:
