@@ -21,7 +21,7 @@ from config.problems import ConfigError, printable
 if TYPE_CHECKING:
     from config.settings import Settings
 
-TRADING, BROKER, MARKET = "Trading", "Broker", "Simulated market"
+TRADING, BROKER, MARKET, WHEN = "Trading", "Broker", "Simulated market", "When it runs"
 """Panels of a help page."""
 
 HomeOption = Annotated[
@@ -144,6 +144,7 @@ EnvironmentOption = Annotated[
         "--environment",
         help="Set the variables of this file first: a JSON object, as `smart-agent schedule add` writes it.",
         show_default=False,
+        rich_help_panel=WHEN,
     ),
 ]
 ContinuousOption = Annotated[
@@ -152,6 +153,7 @@ ContinuousOption = Annotated[
         "--continuous/--once",
         help="Go on running until somebody ends it, or run once (default: once, or as enable_continuous_loop says).",
         show_default=False,
+        rich_help_panel=WHEN,
     ),
 ]
 IntervalOption = Annotated[
@@ -160,11 +162,14 @@ IntervalOption = Annotated[
         "--interval",
         help="With --continuous: hours from one run to the next (default: loop_interval_hours).",
         show_default=False,
+        rich_help_panel=WHEN,
     ),
 ]
 MaxRunsOption = Annotated[
     int | None,
-    typer.Option("--max-runs", min=1, help="With --continuous: end after so many runs.", show_default=False),
+    typer.Option(
+        "--max-runs", min=1, help="With --continuous: end after so many runs.", show_default=False, rich_help_panel=WHEN
+    ),
 ]
 MarketOption = Annotated[
     str | None,
@@ -173,6 +178,7 @@ MarketOption = Annotated[
         help='A moment of each session, "open+30m" or "close-1h": with --continuous, when runs are; alone, run once '
         "if it has come and had no run yet, and else exit 0.",
         show_default=False,
+        rich_help_panel=WHEN,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one RunRecord on stdout, and nothing else there.")]

@@ -143,7 +143,10 @@ def add(
 
 @app.command("list")
 def list_entries() -> None:
-    """List the runs that are scheduled for you, from whichever home."""
+    """List the runs that are scheduled for you, from whichever home.
+
+    Example: smart-agent schedule list
+    """
     scheduled = _scheduled()
     for timetable, entry in scheduled:
         _tell(timetable, entry)
