@@ -22,6 +22,7 @@ from cli import (
     performance,
     prompt,
     run,
+    schedule,
     scorecard,
     server,
     sim,
@@ -53,6 +54,7 @@ app.add_typer(lessons.app, name="lessons")
 app.add_typer(orders.app, name="orders")
 app.add_typer(prompt.app, name="prompt")
 app.command()(server.server)
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(sim.app, name="sim")
 app.add_typer(notify.app, name="notify")
 app.add_typer(config_commands.app, name="config")

@@ -16,7 +16,7 @@ from rich.console import Console
 from cli.exit_codes import ExitCode
 from cli.problems import print_problems
 from config.home import Home, find_home
-from config.problems import ConfigError
+from config.problems import ConfigError, printable
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -124,11 +124,20 @@ MaxRunsOption = Annotated[
     int | None,
     typer.Option("--max-runs", min=1, help="With --continuous: end after so many runs.", show_default=False),
 ]
+EnvironmentOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--environment",
+        help="Set the variables of this file first: a JSON object, as `smart-agent schedule add` writes it.",
+        show_default=False,
+    ),
+]
 MarketOption = Annotated[
     str | None,
     typer.Option(
         "--market",
-        help='With --continuous: run at this moment of each session: "open+30m", "close-1h".',
+        help='Run once, and only if this moment of the session has come: "open+30m", "close-1h"; else exit 0. '
+        "With --continuous: run at it, session after session.",
         show_default=False,
     ),
 ]
@@ -174,6 +183,25 @@ def home_or_exit(home: Path | None) -> Home:
         print_problems(Console(stderr=True), error)
         raise typer.Exit(ExitCode.BAD_USAGE) from None
     return place
+
+
+def take_variables(file: Path) -> None:
+    """Set the environment variables of `file`, a JSON object as `smart-agent schedule add` writes it, or exit 2."""
+    from config.json_file import read_object  # noqa: PLC0415  (the settings library costs more than the help page)
+
+    anew = "nothing was started. Write it anew with `smart-agent schedule add`, or take away --environment."
+    try:
+        variables = read_object(file)
+    except ConfigError as error:
+        exit_with(ExitCode.BAD_USAGE, f"{printable(str(file))}: {error.problems[0].why}; {anew}")
+    wrong = [name for name, value in variables.items() if not _can_be_set(name, value)]
+    if wrong:
+        exit_with(ExitCode.BAD_USAGE, f"{printable(str(file))}: {printable(wrong[0])} cannot be a variable; {anew}")
+    os.environ.update(variables)
+
+
+def _can_be_set(name: str, value: object) -> bool:
+    return isinstance(value, str) and bool(name) and "=" not in name and "\0" not in name + value
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from cli.options import (
     ClientIdOption,
     ConfigOption,
     ContinuousOption,
+    EnvironmentOption,
     HomeOption,
     HostOption,
     IntervalOption,
@@ -35,9 +36,11 @@ from cli.options import (
     UrlOption,
     exit_with,
     sole_use,
+    take_variables,
     trading_of,
 )
 from cli.run_command import RunCommand
+from cli.slot import Slot, slot_or_exit
 
 if TYPE_CHECKING:
     from config.home import Home
@@ -64,8 +67,9 @@ def run(
     strategy: StrategyOption = None,
     continuous: ContinuousOption = None,
     interval: IntervalOption = None,
-    market: MarketOption = None,
     max_runs: MaxRunsOption = None,
+    environment: EnvironmentOption = None,
+    market: MarketOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run: sense the account, think of a plan, act on what the guard lets through, and reflect.
@@ -78,6 +82,13 @@ def run(
 
     Example: smart-agent run --continuous --interval 6
     """
+    if environment:
+        take_variables(environment)
+    if market is not None and (prices or as_of):
+        exit_with(
+            ExitCode.BAD_USAGE, "--market goes by the clock, and --prices and --as-of do not; nothing was started."
+        )
+    slot = slot_or_exit(home, market) if market is not None and not continuous else None
     command = RunCommand.written(
         config=config,
         prices=prices,
@@ -95,14 +106,14 @@ def run(
         interval=None if interval is None else str(interval),
     )
     place, settings = command.load_or_exit(home)
-    if settings.enable_continuous_loop:
+    if settings.enable_continuous_loop and not slot:
         from cli.continuous import run_continuously  # noqa: PLC0415
 
         raise typer.Exit(run_continuously(place, settings, command, market=market, max_runs=max_runs, as_json=as_json))
-    for option, value in (("--interval", interval), ("--market", market), ("--max-runs", max_runs)):
+    for option, value in (("--interval", interval), ("--max-runs", max_runs)):
         if value is not None:
             exit_with(ExitCode.BAD_USAGE, f"{option} is about runs that go on; nothing was started. Add --continuous.")
-    raise typer.Exit(execute(place, settings, command, as_json=as_json))
+    raise typer.Exit(execute(place, settings, command, as_json=as_json, slot=slot))
 
 
 def execute(
@@ -114,10 +125,11 @@ def execute(
     run_id: str | None = None,
     answer: Approval | None = None,
     wanted: TradePlan | None = None,
+    slot: Slot | None = None,
 ) -> ExitCode:
     """Run once as `command` has it, or go on with `run_id` and its `answer`; the exit code says how it ended.
 
-    With a plan that is `wanted` no other is thought of.
+    With a plan that is `wanted` no other is thought of; with a `slot` that is taken meanwhile nothing is done.
     """
     # The graph and its libraries take seconds to import, so the person is told first that something happens.
     from cli.trace import trace_for  # noqa: PLC0415
@@ -125,6 +137,8 @@ def execute(
     trace = trace_for(as_json=as_json, interactive=sys.stdin.isatty(), brief=wanted is not None)
     try:
         with sole_use(home):
+            if slot and not slot.take():
+                return ExitCode.DONE
             trace.starting()
             from cli.conduct import conduct  # noqa: PLC0415
             from cli.wiring import Start  # noqa: PLC0415

@@ -75,6 +75,20 @@ class Home:
         return self.root / "continuous.lock"
 
     @property
+    def slots(self) -> Path:
+        """One empty file for each moment of a session that had its run."""
+        return self.root / "slots"
+
+    @property
+    def scheduled_log(self) -> Path:
+        """What scheduled runs print."""
+        return self.root / "scheduled.log"
+
+    def variables_of(self, schedule_id: str) -> Path:
+        """The environment variables that a scheduled run is given."""
+        return self.root / f"schedule-{schedule_id}.json"
+
+    @property
     def simulated(self) -> Path:
         """What the simulated broker remembers between runs."""
         return self.root / "simulated"
