@@ -25,7 +25,7 @@ from cli.log import Form, log_to
 from cli.notify import tell_of
 from cli.options import complain, sole_use
 from cli.problems import print_problems
-from cli.trace import Trace, talk, trace_for
+from cli.trace import talk, trace_for
 from cli.wiring import Start, Timing
 from config.blanking import secrets_in
 from config.problems import ConfigError
@@ -40,6 +40,9 @@ AFTERWARDS = {
     ExitCode.HALTED: "Trading is halted, and the loop goes on waiting. ",
     ExitCode.ORDER_UNKNOWN: "The next run looks that order up first. ",
 }
+NOT_PERMITTED = (
+    "The configuration no longer permits live trading, or cannot be read, so there are no runs until it does."
+)
 NAME = "continuous"
 """Where a line of the log has the id of a run, for those of the loop itself."""
 
@@ -121,16 +124,14 @@ class Loop:
             self._say("enable_continuous_loop is off now.")
             self._stop.set()
             return ExitCode.DONE
-        if not news.may_run:
-            return ExitCode.BAD_USAGE
-        trace = trace_for(as_json=self._as_json, interactive=False, on_a_line=True)
-        ending = await self._run(trace)
+        ending = await self._run() if news.may_run else Ending(ExitCode.BAD_USAGE, sentence=NOT_PERMITTED)
         self._conclude(ending)
         return ending.code
 
-    async def _run(self, trace: Trace) -> Ending:
+    async def _run(self) -> Ending:
         """Run once; whatever becomes of it, the loop goes on."""
         settings, place = self._configuration.settings, self._configuration.place
+        trace = trace_for(as_json=self._as_json, interactive=False, on_a_line=True)
         name = new_run_id(self._timing.clock())
         start = Start(name, self._configuration.command, self._stop, heard=True, timing=self._timing)
         try:
@@ -156,8 +157,8 @@ class Loop:
                 self._log_as(NAME)
 
     def _conclude(self, ending: Ending) -> None:
-        """What every run comes by at its end, whatever became of it."""
-        log.info("a run ended with exit code %d", ending.code)
+        """Where every turn comes by at its end, whatever became of it."""
+        log.info("exit code %d", ending.code)
         if ending.record or ending.sentence:  # of the rest a person knows, being at work there
             tell_of(ending, self._configuration.settings, self._configuration.place)
 
@@ -180,8 +181,10 @@ class Loop:
     def _tell(self, news: News) -> None:
         """What there is to say of the configuration."""
         if news.refused:
-            consequence = "the last good one stands" if news.may_run else "live trading waits until it is mended"
-            log.warning("configuration refused, and %s: %s", consequence, news.refused)
+            consequence = (
+                "the last good one stands" if news.may_run else "there are no runs until it permits live trading"
+            )
+            log.warning("configuration refused, and %s: %s", consequence, " ".join(str(news.refused).splitlines()))
             if isinstance(news.refused, ConfigError):
                 print_problems(talk(as_json=True), news.refused, consequence)
             else:

@@ -134,6 +134,21 @@ async def test_a_configuration_that_breaks_and_is_mended_holds_up_no_run(home: H
     assert "The configuration can be used again.\nThe configuration has changed: max_positions." in told.words
 
 
+async def test_a_live_loop_begins_no_run_while_its_permission_is_withdrawn(home: Home, lived: Live) -> None:
+    live = {"paper_trading": False, "broker": "tws", "tws_port": 9, "live_account_confirmed": "U1234567"}
+    write(home, **live, live_accounts=["U1234567"])
+    events = {
+        MONDAY + timedelta(minutes=2): lambda: write(home, **live),
+        MONDAY + timedelta(minutes=20): lambda: write(home, **live, live_accounts=["U1234567"]),
+    }
+    told = await lived(Calendar(MONDAY, events), interval="2", max_runs=2)
+    assert told.times == ["11-23 15:00", "11-23 15:35"]
+    assert {record["mode"] for record in told.records} == {"live"}
+    assert told.words.count("U1234567 is not in live_accounts") == 2
+    assert told.words.count("there are no runs until it permits live trading") == 2
+    assert told.code == ExitCode.UNREACHABLE
+
+
 async def test_a_halt_and_a_journal_that_cannot_be_read_are_waited_out(home: Home, lived: Live) -> None:
     with journal_in(home.root):
         pass
