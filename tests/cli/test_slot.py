@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,14 +114,21 @@ def test_a_file_of_variables_that_is_none_starts_nothing(home: Home, tmp_path: P
     assert "nothing was started" in done.stderr
 
 
-def at(moment: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The command with a clock that is set to `moment`, in New York."""
+def started_at(moment: str, *arguments: str | Path) -> subprocess.Popen[str]:
+    """The command, begun with a clock that is set to `moment`, in New York."""
     faketime = shutil.which("faketime")
     if faketime is None:
         pytest.skip("faketime, which sets the clock of a process, is not installed")
     environ = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "TZ": "America/New_York"}
     command = [faketime, "-f", f"@{moment}", str(SMART_AGENT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=120, check=False)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environ, start_new_session=True)
+
+
+def at(moment: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    process = started_at(moment, *arguments)
+    stdout, stderr = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 @pytest.mark.slow
@@ -144,3 +153,26 @@ def test_a_halted_home_says_so_once_a_session(home: Home) -> None:
     command = ("run", "--home", home.root, "--market", "open+30m")
     assert at("2026-06-15 10:00:00", *command).returncode == 6
     assert at("2026-06-15 10:05:00", *command).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_is_not_made_a_second_time(home: Home) -> None:
+    command = ("run", "--home", home.root, "--market", "open+30m")
+    killed = started_at("2026-06-15 10:00:00", *command)
+    while not home.slots.exists() or not list(home.slots.iterdir()):
+        assert killed.poll() is None, killed.communicate()
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)  # faketime, and the run it started
+    killed.communicate()
+    again = at("2026-06-15 10:05:00", *command)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    assert not list(home.reflections.iterdir())
+
+
+@pytest.mark.slow
+def test_of_two_that_start_together_one_runs(home: Home) -> None:
+    command = ("run", "--home", home.root, "--market", "open+30m")
+    both = [started_at("2026-06-15 10:00:00", *command) for _ in range(2)]
+    told = [process.communicate(timeout=120) for process in both]
+    assert sorted(process.returncode for process in both) in ([0, 0], [0, 1]), told
+    assert len(list(home.reflections.iterdir())) == 1
