@@ -12,7 +12,6 @@ from cli.options import exit_with
 from cli.slot import moment_or_exit
 
 if TYPE_CHECKING:
-    from brokers.market_moment import MarketMoment
     from cli.run_command import RunCommand
     from config.home import Home
     from config.settings import Settings
@@ -25,7 +24,9 @@ def run_continuously(
     # The graph and its libraries take seconds to import, so the person is told first that something happens.
     from cli.trace import trace_for  # noqa: PLC0415
 
-    moment = _moment_or_exit(market, command) if market is not None else None
+    if market is not None and command.interval is not None:
+        exit_with(ExitCode.BAD_USAGE, "--market and --interval both say when runs are; nothing was started. Give one.")
+    moment = moment_or_exit(market) if market is not None else None
     trace = trace_for(as_json=as_json, interactive=False)
     with sole_loop(place):
         try:
@@ -39,16 +40,6 @@ def run_continuously(
             trace.stop()
         loop = Loop(Configuration(place, command, settings), moment, max_runs, as_json=as_json)
         return asyncio.run(loop.go_on())
-
-
-def _moment_or_exit(market: str, command: RunCommand) -> MarketMoment:
-    if command.interval is not None:
-        exit_with(ExitCode.BAD_USAGE, "--market and --interval both say when runs are; nothing was started. Give one.")
-    if command.prices or command.as_of:
-        exit_with(
-            ExitCode.BAD_USAGE, "--market goes by the clock, and --prices and --as-of do not; nothing was started."
-        )
-    return moment_or_exit(market)
 
 
 @contextmanager

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from cli.slot import GRACE
+
 if TYPE_CHECKING:
     from brokers.market_moment import MarketMoment
 
 FIRST_RETRY = timedelta(minutes=5)
 MOST_DOUBLINGS = 12
 """Fourteen days, which is longer than anybody should wait."""
-GRACE = timedelta(hours=2)
-"""How late a run may begin: a computer that slept shall not trade at an hour that nobody chose."""
 
 
 def next_time(last: datetime, hours: float, now: datetime) -> datetime:
