@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.exit_codes import ExitCode
+from cli.hints import typed
 from cli.journal import journal_of, now, plain
 from cli.options import HomeOption, exit_with
 from cli.run import execute
@@ -68,13 +69,14 @@ def reject(run: RunArgument, why: ReasonOption = "", home: HomeOption = None, *,
 
 
 def _answer(run: str, home: Path | None, *, granted: bool, why: str, only: tuple[str, ...], as_json: bool) -> None:
-    with journal_of(home) as (_, journal):
+    with journal_of(home) as (place, journal):
         question = next((question for question in journal.questions.open() if question.run_id == run), None)
         told = journal.questions.answer_to(run)
     if question is None:
         why_not = f"its question is closed: {told[0]} ({told[1]})" if told else "no run of that name asked for approval"
         exit_with(
-            ExitCode.BAD_USAGE, f"{run}: {why_not}; nothing more was sent. See `smart-agent pending` for what waits."
+            ExitCode.BAD_USAGE,
+            f"{run}: {why_not}; nothing more was sent. See `{typed('pending', place)}` for what waits.",
         )
     from config.rules import ticker  # noqa: PLC0415  (the settings' library costs more than the help page)
 

@@ -57,7 +57,7 @@ async def conduct(settings: Settings, home: Home, trace: Trace, start: Start, an
         words = f"The run broke off: {type(error).__name__}: {error}. {sent}The log has the details: {log_file}."
         return _refused(trace, words, ExitCode.ORDER_UNKNOWN if sent else ExitCode.FAILED)
     try:
-        trace.finish(record, home.root)
+        trace.finish(record, home)
     except OSError as error:  # nobody reads on; what was done is done, and in the journal
         log.warning("the record could not be printed: %s", error)
     return Ending(exit_code(record.outcome), record)

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.exit_codes import ExitCode
+from cli.hints import hinted
 from cli.options import (
     AccountOption,
     AsOfOption,
@@ -117,7 +119,8 @@ async def _examined(place: Home, command: RunCommand, console: Console) -> list[
 
     findings: list[Finding] = []
 
-    async def tell(finding: Finding) -> None:
+    async def tell(found: Finding) -> None:
+        finding = replace(found, found=hinted(found.found, place), todo=hinted(found.todo, place))
         if finding.mark.value != "unseen":
             console.print(row_of(finding, findings[-1].name if findings else ""))
         findings.append(finding)

@@ -94,7 +94,7 @@ def _screen(
     )
     life = Table.grid(padding=(0, 2, 0, 0))
     for change in changes:
-        life.add_row(Text(f"  {change.at:%Y-%m-%d %H:%M:%S}", style="dim"), change.state, Text(change.why))
+        life.add_row(Text(f"  {change.at:%Y-%m-%d %H:%M:%S} UTC", style="dim"), change.state, Text(change.why))
     yield life
     for verdict in verdicts:
         limit = "no limit price" if verdict.limit_price is None else f"limit {verdict.limit_price:,.2f}"

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.exit_codes import ExitCode, exit_code
+from cli.hints import typed
 from cli.journal import journal_of, now, plain
 from cli.notify import tell_of_halt
 from cli.options import (
@@ -85,7 +86,7 @@ def _halted(place: Home, why: str) -> bool:
             return False
         sent = ()
         complain(f"{error} A file in {place.root} halts trading in its place.")
-    _say(f"Trading is halted in {place.root}: {why}. No order is sent until `smart-agent resume`.", "yellow")
+    _say(f"Trading is halted in {place.root}: {why}. No order is sent until `{typed('resume', place)}`.", "yellow")
     for order in sent:
         name = f"{order.side} {order.quantity} {order.symbol}"
         _say(f"{name} was on its way before; a run that is at work cancels what is left of it.", "yellow")

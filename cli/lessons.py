@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.exit_codes import ExitCode
+from cli.hints import typed
 from cli.journal import journal_of, now, plain
 from cli.options import HomeOption, KnownAccountOption, exit_with
 
@@ -60,9 +61,9 @@ def listed(home: HomeOption = None, account: KnownAccountOption = None, *, as_js
         sys.stdout.write(json.dumps({"account": name, "lessons": told, "in_force": in_force}, indent=2) + "\n")
         return
     if not ordered and not tight:
-        typer.echo(f"Nothing has been learned in {place.root} yet.")
+        typer.echo(f"No lesson is kept in {place.root}.")
         return
-    _print_list(name, ordered, tight)
+    _print_list(name, ordered, tight, place)
 
 
 @app.command()
@@ -78,7 +79,7 @@ def show(
         found = next((one for one in _kept(place, name) if one.id == lesson_id), None)
         tight = _in_force(journal, name).get(lesson_id, ())
     if found is None:
-        exit_with(ExitCode.BAD_USAGE, f"{lesson_id}: there is no such lesson; `smart-agent lessons` lists them.")
+        exit_with(ExitCode.BAD_USAGE, f"{lesson_id}: there is no such lesson; `{typed('lessons', place)}` lists them.")
     if as_json:
         sys.stdout.write(json.dumps({**found.model_dump(mode="json"), "in_force": _told(tight)}, indent=2) + "\n")
     else:
@@ -159,7 +160,7 @@ def _told(tightenings: Iterable[Tightening]) -> list[dict[str, Any]]:
     return [one.model_dump(mode="json") for one in tightenings]
 
 
-def _print_list(account: str, kept: list[Lesson], tight: dict[str, tuple[Tightening, ...]]) -> None:
+def _print_list(account: str, kept: list[Lesson], tight: dict[str, tuple[Tightening, ...]], place: Home) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -180,9 +181,8 @@ def _print_list(account: str, kept: list[Lesson], tight: dict[str, tuple[Tighten
     console = Console(highlight=False)
     console.print(Text.assemble(("Lessons", "bold"), f"  {account}"))
     console.print(table)
-    console.print(
-        Text("More with `smart-agent lessons show ID`; `lessons drop ID` forgets one and lifts its limit.", style="dim")
-    )
+    more = f"More with `{typed('lessons show ID', place)}`; `lessons drop ID` forgets one and lifts its limit."
+    console.print(Text(more, style="dim"))
 
 
 def _print_one(lesson: Lesson, tight: tuple[Tightening, ...]) -> None:

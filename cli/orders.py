@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.exit_codes import ExitCode
+from cli.hints import typed
 from cli.journal import journal_of, now
 from cli.options import HomeOption, exit_with, sole_use
 
@@ -105,7 +106,7 @@ def resolve(
             exit_with(
                 ExitCode.BAD_USAGE,
                 f"{order_id}: this order is {state} and needs no word from you; nothing was changed. "
-                "See `smart-agent orders list` for those that do.",
+                f"See `{typed('orders list', place)}` for those that do.",
             )
 
         record = settled_by_a_person(order, filled=resolution is Resolution.FILLED)

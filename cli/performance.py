@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.exit_codes import ExitCode
+from cli.hints import typed
 from cli.journal import journal_of
 from cli.options import HomeOption, KnownAccountOption, exit_with
 
@@ -59,7 +60,7 @@ def performance(
         last = f"the last look was on {told.report.until:%Y-%m-%d}"
         exit_with(ExitCode.FAILED, f"No run has looked at {name} since {since:%Y-%m-%d}; {last}.")
     if told is None:
-        exit_with(ExitCode.FAILED, f"No run in {place.root} has looked at an account yet; see `smart-agent run`.")
+        exit_with(ExitCode.FAILED, f"No run in {place.root} has looked at an account yet; see `{typed('run', place)}`.")
     if as_json:
         sys.stdout.write(json.dumps(_json(told), indent=2) + "\n")
     elif as_csv:

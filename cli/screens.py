@@ -292,7 +292,8 @@ def act_screen(state: State) -> RenderableType:
     if "approval" in state:
         approval = state["approval"]
         parts.append(Text("Approved." if approval.granted else f"Not approved ({approval.why}); nothing was sent."))
-    parts.extend(_order_line(order) for order in orders)
+    kind = "PAPER" if state["snapshot"].account.is_paper else "LIVE"
+    parts.extend(_order_line(order, kind) for order in orders)
     if not parts:
         return Text("No orders were wanted.")
     if orders:
@@ -312,8 +313,8 @@ def _verdict_lines(verdict: Verdict) -> Iterator[RenderableType]:
         yield Text.assemble("    ", (f"{check.rule} {outcome}: ", "red"), check.why)
 
 
-def _order_line(order: OrderRecord) -> RenderableType:
-    line = Text.assemble("Order ", (order.status.value, STATUS_STYLE[order.status]), "  ")
+def _order_line(order: OrderRecord, kind: str) -> RenderableType:
+    line = Text.assemble(f"{kind} TRADE ", (order.status.value, STATUS_STYLE[order.status]), "  ")
     line.append_text(_trade_words(order.side, order.quantity, order.symbol))
     if order.average_price is not None and order.filled_quantity:
         commission = f", commission {order.commission:.2f}" if order.commission is not None else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 LONGEST_LINE = 100
+LAST_WORDS = 60
 PLAN_BEGINS = ("{", "```")
 
 
@@ -19,10 +20,11 @@ class Speech:
 
     @property
     def doing(self) -> str:
-        """What it is at, in a few words."""
+        """What the model is at, in a few words."""
         if self._is_plan:
-            return f"writing its plan, {self._length:,} characters"
-        return _readable(self._held[-60:]) or "speaking"
+            return f"the model is writing its plan, {self._length:,} characters"
+        said = _readable(self._held[-LAST_WORDS:])
+        return f"the model says: {said}" if said else "the model is speaking"
 
     def hear(self, piece: str) -> Iterator[str]:
         """The lines that are whole now."""

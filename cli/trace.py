@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
@@ -18,10 +17,12 @@ from rich.panel import Panel
 from rich.prompt import Confirm
 from rich.text import Text
 
+from cli.hints import hinted
 from cli.naming import headline
 from cli.speech import Speech
 
 if TYPE_CHECKING:
+    from config.home import Home
     from config.settings import Settings
     from graph.events import ApprovalWanted, Event, StepFinished
     from graph.record import Approval, RunRecord, ToolUse
@@ -76,6 +77,7 @@ class Trace:
         self._step = ""
         self._began = 0.0
         self._speech = Speech()
+        self._talks_in = ""
 
     @property
     def may_have_sent(self) -> bool:
@@ -113,12 +115,13 @@ class Trace:
                 self._busy(text)
             case Spoke(text):
                 self._say(self._speech.hear(text))
-                self._busy(f"the model is {self._speech.doing}")
+                self._busy(self._speech.doing)
             case TokensUsed(read, written):
                 self._say(self._speech.end())
                 self._speech = Speech()
                 self._busy(f"{read:,} tokens read and {written:,} written by the model so far")
             case ToolUsed(use):
+                self._begin_talk()
                 self._console.print(tool_line(use), no_wrap=True, overflow="ellipsis")
             case StepFinished(step) if step == "act" or not self._brief:
                 self._finish_step(event, settings)
@@ -127,7 +130,16 @@ class Trace:
 
     def _say(self, lines: Iterable[str]) -> None:
         for line in lines:
+            self._begin_talk()
             self._console.print(Text(f"  {line}", style="italic cyan"))
+
+    def _begin_talk(self) -> None:
+        """A heading, once a step: what the model says comes before the step has ended and is shown."""
+        if self._talks_in != self._step:
+            self._talks_in = self._step
+            icon, name, _ = TITLES[self._step]
+            mark = f"{icon} " if self._panels else ""
+            self._console.print(Text.assemble(mark, (name, "bold"), ("  the model, while it thinks:", "dim")))
 
     def _busy(self, text: str) -> None:
         if self._status is None:
@@ -158,15 +170,15 @@ class Trace:
             return None
         return Approval(granted=Confirm.ask("Send them?", console=self._console, default=False), why="asked on screen")
 
-    def finish(self, record: RunRecord, home: Path) -> None:
+    def finish(self, record: RunRecord, home: Home) -> None:
         self.stop()
         style = "green" if record.outcome in ("traded", "nothing_to_do") else "yellow"
-        self._console.print(Text(record.message, style=style))
+        self._console.print(Text(hinted(record.message, home), style=style))
         trouble = record.thought.trouble if record.thought else None
         for note in (*([trouble] if trouble else ()), *record.notes):
-            self._console.print(Text(note, style="yellow"))
+            self._console.print(Text(hinted(note, home), style="yellow"))
         if not self._brief:
-            self._console.print(Text(f"Reflections, log and records: {home}", style="dim"), soft_wrap=True)
+            self._console.print(Text(f"Reflections, log and records: {home.root}", style="dim"), soft_wrap=True)
         if self._as_json:
             sys.stdout.write(record.model_dump_json(indent=self._indent) + "\n")
             sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from rich.text import Text
 from cli.chat import NO_MODEL
 from cli.chat.slash import COMMANDS, Done, Slash
 from cli.exit_codes import ExitCode
+from cli.hints import typed
 from cli.naming import headline
 from cli.run import execute
 from cli.run_command import RunCommand
@@ -49,7 +51,7 @@ class Conversation:
             for line in self._lines():
                 self._take(line.strip())
         if self._has_asked:
-            again = f"smart-agent chat --thread {self._thread}"
+            again = typed(f"chat --thread {shlex.quote(self._thread)}", self._place)
             self._console.print(Text(f"Go on with this chat by: {again}", style="dim"))
 
     def _greet(self) -> None:
@@ -118,7 +120,8 @@ class Conversation:
         """A run takes the plan through the guard, asks the person, and sends what is left."""
         if waiting := self._waiting():
             words = f"Run {waiting} waits for your answer, and a new run would close its question; nothing was sent."
-            advice = f"Answer it first: smart-agent approve {waiting}, or smart-agent reject {waiting}."
+            approve = typed(f"approve {waiting}", self._place)
+            advice = f"Answer it first: {approve}, or reject."
             self._console.print(Text(f"{words} {advice}", style="yellow"))
             return
         self._console.print(Text("The proposal goes to the guard now.", style="bold"))

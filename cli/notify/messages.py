@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum
 
 from cli.amounts import money
-from config.home import Home, find_home
+from cli.hints import in_home
+from config.home import Home
 from graph.journal import Question
 from graph.record import Outcome, RunRecord
 from portfolio.models import OrderRecord, OrderStatus
@@ -17,6 +17,8 @@ from tools.wire.foreign_text import one_line
 
 MOST_OF_A_LINE = 300
 MOST_LINES = 12
+ELSEWHERE: Mapping[str, str] = {}
+"""What is set in the shell of whoever reads it is not known."""
 
 
 class Level(IntEnum):
@@ -75,7 +77,7 @@ def of_failure(sentence: str, level: Level = Level.URGENT) -> Notification:
 
 
 def of_halt(why: str, place: Home) -> Notification:
-    resume = f"smart-agent resume{_in_home(place)}"
+    resume = f"smart-agent resume{in_home(place, ELSEWHERE)}"
     return Notification("Trading is halted", _body([why, f"No order is sent until: {resume}"]), Level.URGENT)
 
 
@@ -135,14 +137,9 @@ def _wanted(question: Question) -> Iterator[str]:
 
 
 def _commands(question: Question, place: Home) -> Iterator[str]:
-    here = _in_home(place)
+    here = in_home(place, ELSEWHERE)
     yield f"smart-agent approve {question.run_id}{here}"
     yield f'smart-agent reject {question.run_id}{here} --why "…"'
-
-
-def _in_home(place: Home) -> str:
-    """The option that names the home, where a shell would not find it by itself."""
-    return "" if place == find_home(None, {}) else f" --home {shlex.quote(str(place.root))}"
 
 
 def _body(lines: list[str]) -> str:

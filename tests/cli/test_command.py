@@ -65,7 +65,7 @@ def test_without_a_terminal_the_trace_is_plain_lines_with_the_facts(home: Home) 
     assert "╭" not in done.stdout
     for fact in ("SENSE", "Portfolio Value  $50,000.00", "Positions        8", "Market Data      18 symbols", "THINK"):
         assert fact in done.stdout
-    for fact in ("Rules made 3 trading decisions", "ACT", "Guard passed", "Order FILLED", "REFLECT", "Lesson"):
+    for fact in ("Rules made 3 trading decisions", "ACT", "Guard passed", "PAPER TRADE FILLED", "REFLECT", "Lesson"):
         assert fact in done.stdout
 
 

@@ -30,7 +30,7 @@ def test_prose_comes_out_line_by_line_as_soon_as_a_line_is_whole() -> None:
     speech = Speech()
     assert list(speech.hear("Let me ")) == []
     assert list(speech.hear("look.\n\nAt ")) == ["Let me look."]
-    assert speech.doing.strip() == "At"
+    assert speech.doing == "the model says: At"
     assert list(speech.hear("drift")) == []
     assert list(speech.end()) == ["At drift"]
 
@@ -46,7 +46,7 @@ def test_a_long_line_is_broken_between_words_else_anywhere() -> None:
 def test_of_a_plan_only_its_length_is_told(before: str) -> None:
     speech = Speech()
     assert list(speech.hear(before + PLAN)) == []
-    assert speech.doing == f"writing its plan, {len(before + PLAN)} characters"
+    assert speech.doing == f"the model is writing its plan, {len(before + PLAN)} characters"
     assert list(speech.end()) == []
 
 

@@ -167,7 +167,7 @@ def test_a_full_disk_leaves_no_order_untold_and_the_next_run_recovers(
     for order in out:  # one that was filled, and could only not be written down, is known
         name = f"{order.side} {order.quantity} {order.symbol}"
         assert name in told
-        assert done.returncode == ExitCode.ORDER_UNKNOWN or f"Order FILLED {name}" in told
+        assert done.returncode == ExitCode.ORDER_UNKNOWN or f"TRADE FILLED {name}" in told
     assert "Traceback" not in told
     again = process(home)
     assert again.returncode == ExitCode.DONE, again.stdout + again.stderr
