@@ -52,12 +52,20 @@ class Slot:
         return True
 
 
+def slot_of(home: Home, moment: MarketMoment, at: datetime) -> Slot:
+    """The slot of that moment in the session of `at`, to come or over."""
+    from brokers.session import NEW_YORK  # noqa: PLC0415  (costs more than the help page)
+
+    day = at.astimezone(NEW_YORK).date()
+    return Slot(home.slots / f"{day}-{moment.bell}-{moment.distance // timedelta(minutes=1)}")
+
+
 def due_slot(home: Home, moment: MarketMoment, now: datetime) -> Slot | None:
     """The slot to run in now: its moment has come, within `GRACE` and before the close, and it is not taken."""
     from brokers.session import NEW_YORK  # noqa: PLC0415  (costs more than the help page)
 
     there = now.astimezone(NEW_YORK)
-    slot = Slot(home.slots / f"{there:%Y-%m-%d}-{moment.bell}-{moment.distance // timedelta(minutes=1)}")
+    slot = slot_of(home, moment, now)
     is_hopeless = there.weekday() > 4 or not EARLIEST <= there.time() < LATEST  # noqa: PLR2004  (Friday)
     if is_hopeless or slot.is_taken:
         return None

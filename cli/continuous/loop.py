@@ -25,6 +25,7 @@ from cli.log import Form, log_to
 from cli.notify import tell_of
 from cli.options import complain, sole_use
 from cli.problems import print_problems
+from cli.slot import slot_of
 from cli.trace import talk, trace_for
 from cli.wiring import Start, Timing
 from config.blanking import secrets_in
@@ -73,6 +74,8 @@ class Loop:
         self._failures = 0
         self._slot = self._timing.clock()
         """The regular time that comes next, or came last; a run that failed is tried again in between."""
+        self._taken: datetime | None = None
+        """The last moment of a session that is this loop's own: another process may have had its run in it."""
 
     async def go_on(self) -> ExitCode:
         """Run until somebody ends it, or all runs are made: 0 if that is between runs, else the code of the last."""
@@ -136,6 +139,9 @@ class Loop:
         start = Start(name, self._configuration.command, self._stop, heard=True, timing=self._timing)
         try:
             with sole_use(place):
+                if self._moment and not self._is_ours(self._moment):
+                    self._say("This moment of the session had its run already.")
+                    return Ending(ExitCode.DONE)
                 self._log_as(name)
                 self._begun += 1
                 task = asyncio.create_task(conduct(settings, place, trace, start))
@@ -155,6 +161,12 @@ class Loop:
             trace.stop()
             with suppress(OSError):
                 self._log_as(NAME)
+
+    def _is_ours(self, moment: MarketMoment) -> bool:
+        """Whether the run of this moment is this loop's to make, and to make again where it failed."""
+        if self._taken != self._slot and slot_of(self._configuration.place, moment, self._slot).take():
+            self._taken = self._slot
+        return self._taken == self._slot
 
     def _conclude(self, ending: Ending) -> None:
         """Where every turn comes by at its end, whatever became of it."""

@@ -18,6 +18,7 @@ from cli.continuous.configuration import Configuration
 from cli.continuous.loop import Loop
 from cli.exit_codes import ExitCode
 from cli.run_command import RunCommand
+from cli.slot import slot_of
 from cli.wiring import Timing
 from config.home import Home
 from tests.permits import journal_in
@@ -89,6 +90,20 @@ async def test_a_week_of_runs_half_an_hour_before_each_close_knows_the_holiday_a
     assert told.code == ExitCode.DONE
     assert [record["as_of"][5:16] for record in told.records] == [time.replace(" ", "T") for time in told.times]
     assert {record["outcome"] for record in told.records} <= {"traded", "nothing_to_do"}
+
+
+async def test_a_moment_that_had_its_run_from_elsewhere_is_left_out_and_a_failure_keeps_its_own(
+    home: Home, lived: Live
+) -> None:
+    """As cron and a loop may both be set to the same moment of one home."""
+    moment = MarketMoment.parse("close-30m")
+    assert slot_of(home, moment, MONDAY).take()
+    write(home, **DEAD_SERVER)
+    mended = Calendar(MONDAY, {MONDAY + timedelta(days=1, hours=5, minutes=32): lambda: write(home)})
+    told = await lived(mended, market=moment.text, max_runs=3)
+    assert told.times == ["11-24 20:30", "11-24 20:35", "11-25 20:30"]
+    assert "This moment of the session had its run already." in told.words
+    assert not slot_of(home, moment, MONDAY + timedelta(days=1)).take()
 
 
 async def test_runs_at_an_interval_take_no_account_of_days_off(lived: Live) -> None:
