@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 from brokers.errors import BrokerError, Retryable
 from brokers.simulated import MarketError
@@ -81,7 +81,7 @@ def _left_open(home: Home) -> str:
 
 async def _lead(run: Run, trace: Trace, start: Start, answer: Approval | None) -> RunRecord:
     while True:
-        with stopped_by_signals(start.stop, trace):
+        with nullcontext() if start.heard else stopped_by_signals(start.stop, trace):
             question = await _show(run.start(start.wanted) if answer is None else run.resume(answer), run, trace)
         answer = None
         if question:
@@ -96,26 +96,39 @@ async def _lead(run: Run, trace: Trace, start: Start, answer: Approval | None) -
 
 @contextmanager
 def stopped_by_signals(stop: asyncio.Event, trace: Trace) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end a run that has sent nothing at once; later, after the order that is under way."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    """Signals end the run of the task that this is called in."""
+    with heard(end_of(asyncio.current_task(), stop, trace)):
+        yield
 
-    def end(*, insists: bool) -> None:
-        if trace.may_have_sent and not stop.is_set():
-            stop.set()
+
+def end_of(task: asyncio.Task[Any] | None, stop: asyncio.Event, trace: Trace) -> Callable[[bool], None]:
+    """What ends a run that has sent nothing at once; later, after the order under way, unless somebody insists."""
+
+    def end(insists: bool) -> None:  # noqa: FBT001  (a signal's handler gets it by its place)
+        is_first = not stop.is_set()
+        stop.set()
+        if trace.may_have_sent and is_first:
             trace.stopping()
         elif task and (insists or not trace.may_have_sent):
             task.cancel()
 
+    return end
+
+
+@contextmanager
+def heard(end: Callable[[bool], None]) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP call `end`, which is told whether a second one of them means now."""
+    loop = asyncio.get_running_loop()
     numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     # A signal that is ignored was meant to be, by nohup say.
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    for number in heard:
+    listened = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in listened:
         # A closed terminal may be told of twice, by the kernel and by the shell, where a person twice means now.
-        loop.add_signal_handler(number, partial(end, insists=number.name != "SIGHUP"))
+        loop.add_signal_handler(number, end, number.name != "SIGHUP")
     try:
         yield
     finally:
-        for number in heard:
+        for number in listened:
             loop.remove_signal_handler(number)
 
 

@@ -24,6 +24,7 @@ from cli import (
     performance,
     prompt,
     run,
+    schedule,
     scorecard,
     server,
     setup,
@@ -51,6 +52,7 @@ app.command(rich_help_panel=DAILY, epilog=help_text())(approvals.approve)
 app.command(rich_help_panel=DAILY)(approvals.reject)
 app.command(rich_help_panel=DAILY)(chat.chat)
 app.command(rich_help_panel=DAILY, epilog=help_text())(chat.ask)
+app.add_typer(schedule.app, name="schedule", rich_help_panel=DAILY)
 app.command(rich_help_panel=SAFETY)(halt.halt)
 app.command(rich_help_panel=SAFETY)(halt.resume)
 app.command("emergency-stop", rich_help_panel=SAFETY)(halt.emergency_stop)

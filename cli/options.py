@@ -16,12 +16,12 @@ from rich.console import Console
 from cli.exit_codes import ExitCode
 from cli.problems import print_problems
 from config.home import Home, find_home
-from config.problems import ConfigError
+from config.problems import ConfigError, printable
 
 if TYPE_CHECKING:
     from config.settings import Settings
 
-TRADING, BROKER, MARKET = "Trading", "Broker", "Simulated market"
+TRADING, BROKER, MARKET, WHEN = "Trading", "Broker", "Simulated market", "When it runs"
 """Panels of a help page."""
 
 HomeOption = Annotated[
@@ -138,6 +138,49 @@ RiskOption = Annotated[
         rich_help_panel=TRADING,
     ),
 ]
+EnvironmentOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--environment",
+        help="Set the variables of this file first: a JSON object, as `smart-agent schedule add` writes it.",
+        show_default=False,
+        rich_help_panel=WHEN,
+    ),
+]
+ContinuousOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--continuous/--once",
+        help="Go on running until somebody ends it, or run once (default: once, or as enable_continuous_loop says).",
+        show_default=False,
+        rich_help_panel=WHEN,
+    ),
+]
+IntervalOption = Annotated[
+    float | None,
+    typer.Option(
+        "--interval",
+        help="With --continuous: hours from one run to the next (default: loop_interval_hours).",
+        show_default=False,
+        rich_help_panel=WHEN,
+    ),
+]
+MaxRunsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-runs", min=1, help="With --continuous: end after so many runs.", show_default=False, rich_help_panel=WHEN
+    ),
+]
+MarketOption = Annotated[
+    str | None,
+    typer.Option(
+        "--market",
+        help='A moment of each session, "open+30m" or "close-1h": with --continuous, when runs are; alone, run once '
+        "if it has come and had no run yet, and else exit 0.",
+        show_default=False,
+        rich_help_panel=WHEN,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one RunRecord on stdout, and nothing else there.")]
 
 
@@ -180,6 +223,25 @@ def home_or_exit(home: Path | None) -> Home:
         print_problems(Console(stderr=True), error)
         raise typer.Exit(ExitCode.BAD_USAGE) from None
     return place
+
+
+def take_variables(file: Path) -> None:
+    """Set the environment variables of `file`, a JSON object as `smart-agent schedule add` writes it, or exit 2."""
+    from config.json_file import read_object  # noqa: PLC0415  (the settings library costs more than the help page)
+
+    anew = "nothing was started. Write it anew with `smart-agent schedule add`, or take away --environment."
+    try:
+        variables = read_object(file)
+    except ConfigError as error:
+        exit_with(ExitCode.BAD_USAGE, f"{printable(str(file))}: {error.problems[0].why}; {anew}")
+    wrong = [name for name, value in variables.items() if not _can_be_set(name, value)]
+    if wrong:
+        exit_with(ExitCode.BAD_USAGE, f"{printable(str(file))}: {printable(wrong[0])} cannot be a variable; {anew}")
+    os.environ.update(variables)
+
+
+def _can_be_set(name: str, value: object) -> bool:
+    return isinstance(value, str) and bool(name) and "=" not in name and "\0" not in name + value
 
 
 @contextmanager

@@ -19,20 +19,28 @@ from cli.options import (
     BrokerOption,
     ClientIdOption,
     ConfigOption,
+    ContinuousOption,
+    EnvironmentOption,
     HomeOption,
     HostOption,
+    IntervalOption,
     JsonOption,
     LiveOption,
+    MarketOption,
+    MaxRunsOption,
     PaperOption,
     PricesOption,
     RiskOption,
     StrategyOption,
     TwsPortOption,
     UrlOption,
+    exit_with,
     sole_use,
+    take_variables,
     trading_of,
 )
 from cli.run_command import RunCommand
+from cli.slot import Slot, slot_or_exit
 
 if TYPE_CHECKING:
     from config.home import Home
@@ -57,16 +65,30 @@ def run(
     client_id: ClientIdOption = None,
     account: AccountOption = None,
     strategy: StrategyOption = None,
+    environment: EnvironmentOption = None,
+    continuous: ContinuousOption = None,
+    interval: IntervalOption = None,
+    market: MarketOption = None,
+    max_runs: MaxRunsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run once: sense the account, think of a plan, act on what the guard lets through, and reflect.
+    """Run: sense the account, think of a plan, act on what the guard lets through, and reflect.
 
     With OPENAI_API_KEY or OPENAI_BASE_URL set, a language model helps to think (SMART_AGENT_MODEL names it).
 
     Example: smart-agent run --prices prices.csv.gz --as-of 2020-03-23
 
     Example: smart-agent run --broker tws --port 4002
+
+    Example: smart-agent run --continuous --interval 6
     """
+    if environment:
+        take_variables(environment)
+    if market is not None and (prices or as_of):
+        exit_with(
+            ExitCode.BAD_USAGE, "--market goes by the clock, and --prices and --as-of do not; nothing was started."
+        )
+    slot = slot_or_exit(home, market) if market is not None and not continuous else None
     command = RunCommand.written(
         config=config,
         prices=prices,
@@ -80,16 +102,18 @@ def run(
         tws_client_id=client_id,
         tws_account=account,
         trading=trading_of(paper=paper_trading, live=live_trading),
+        continuous=None if continuous is None else str(continuous),
+        interval=None if interval is None else str(interval),
     )
     place, settings = command.load_or_exit(home)
-    _tell_what_is_not_done(settings)
-    raise typer.Exit(execute(place, settings, command, as_json=as_json))
+    if settings.enable_continuous_loop and slot is None:
+        from cli.continuous import run_continuously  # noqa: PLC0415
 
-
-def _tell_what_is_not_done(settings: Settings) -> None:
-    """A setting that has no effect yet must not be taken for one that has."""
-    if settings.enable_continuous_loop:
-        typer.echo("enable_continuous_loop is on, and this version runs once: start it from cron to go on.", err=True)
+        raise typer.Exit(run_continuously(place, settings, command, market=market, max_runs=max_runs, as_json=as_json))
+    for option, value in (("--interval", interval), ("--max-runs", max_runs)):
+        if value is not None:
+            exit_with(ExitCode.BAD_USAGE, f"{option} is about runs that go on; nothing was started. Add --continuous.")
+    raise typer.Exit(execute(place, settings, command, as_json=as_json, slot=slot))
 
 
 def execute(
@@ -101,10 +125,11 @@ def execute(
     run_id: str | None = None,
     answer: Approval | None = None,
     wanted: TradePlan | None = None,
+    slot: Slot | None = None,
 ) -> ExitCode:
     """Run once as `command` has it, or go on with `run_id` and its `answer`; the exit code says how it ended.
 
-    With a plan that is `wanted` no other is thought of.
+    With a plan that is `wanted` no other is thought of; with a `slot` that is taken meanwhile nothing is done.
     """
     # The graph and its libraries take seconds to import, so the person is told first that something happens.
     from cli.trace import trace_for  # noqa: PLC0415
@@ -112,6 +137,8 @@ def execute(
     trace = trace_for(as_json=as_json, interactive=sys.stdin.isatty(), brief=wanted is not None)
     try:
         with sole_use(home):
+            if slot and not slot.take():
+                return ExitCode.DONE
             trace.starting()
             from cli.conduct import conduct  # noqa: PLC0415
             from cli.wiring import Start  # noqa: PLC0415
@@ -124,8 +151,7 @@ def execute(
             start = Start(name, command, asyncio.Event(), wanted=wanted)
             ending = asyncio.run(conduct(settings, home, trace, start, answer))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        open_end = "An order that was under way is in the journal, and the next run looks it up first."
-        trace.refuse(f"Interrupted. {open_end if trace.may_have_sent else 'Nothing was sent.'}")
+        trace.interrupted()
         return ExitCode.FAILED
     except OSError as error:
         trace.refuse(f"{error.filename or home.root}: {error.strerror}; nothing was started. Check that folder.")

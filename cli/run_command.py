@@ -21,11 +21,27 @@ if TYPE_CHECKING:
     from config.settings import Settings
 
 
+OPTIONS = {
+    "config": "--config",
+    "prices": "--prices",
+    "as_of": "--as-of",
+    "strategy": "--strategy",
+    "risk_threshold": "--risk-threshold",
+    "mcp_url": "--mcp-url",
+    "broker": "--broker",
+    "tws_host": "--host",
+    "tws_port": "--port",
+    "tws_client_id": "--client-id",
+    "tws_account": "--account",
+}
+ABOUT_TWS = ("tws_host", "tws_port", "tws_client_id", "tws_account")
+
+
 @dataclass(frozen=True)
 class RunCommand:
     """The options of `smart-agent run` as text; None where one was not given. `trading` is "paper" or "live".
 
-    The names of those that say where the broker is are the settings' own.
+    The names of those that say where the broker is are the settings' own. `continuous` is "True" or "False".
     """
 
     config: str | None = None
@@ -40,6 +56,8 @@ class RunCommand:
     tws_client_id: str | None = None
     tws_account: str | None = None
     trading: str | None = None
+    continuous: str | None = None
+    interval: str | None = None
 
     @classmethod
     def written(
@@ -62,6 +80,12 @@ class RunCommand:
     def as_facts(self) -> dict[str, str | None]:
         return asdict(self)
 
+    def as_options(self) -> tuple[str, ...]:
+        """The options as they stand on a command line."""
+        given = ((option, getattr(self, key)) for key, option in OPTIONS.items())
+        words = tuple(word for option, value in given if value is not None for word in (option, str(value)))
+        return (*words, f"--{self.trading}-trading") if self.trading else words
+
     def load(self, place: Home) -> Settings:
         """The settings in effect.
 
@@ -80,13 +104,15 @@ class RunCommand:
         file = place.find_config(Path(self.config) if self.config else None)
         return load_usable(file=file, environ=os.environ, overrides=self._overrides(), strategy=self.strategy)
 
-    def load_or_exit(self, home: Path | None) -> tuple[Home, Settings]:
+    def load_or_exit(self, home: Path | None, *, is_attended: bool = True) -> tuple[Home, Settings]:
         """The home and the settings in effect; a person at the terminal types the id of a live account.
+
+        Where the runs are not to be attended, nobody is asked, and the id has to be configured.
 
         Whatever cannot be started is told on stderr, and the process ends with exit code 2.
         """
         overrides = self._overrides()
-        if self.trading == "live" and sys.stdin.isatty():
+        if is_attended and self.trading == "live" and sys.stdin.isatty():
             typed = typer.prompt("Live trading moves real money. Type the id of the live account to trade", err=True)
             overrides["live_account_confirmed"] = typed.strip()
         place, settings = load_or_exit(home, Path(self.config) if self.config else None, overrides, self.strategy)
@@ -102,12 +128,12 @@ class RunCommand:
             overrides["risk_threshold"] = self.risk_threshold
         if self.trading:
             overrides["paper_trading"] = self.trading == "paper"
+        overrides |= {"enable_continuous_loop": self.continuous, "loop_interval_hours": self.interval}
         return overrides
 
     def contradiction(self, settings: Settings) -> str | None:
         """Why these options make no sense with these settings, in a sentence; None where they do."""
-        names = {"tws_host": "--host", "tws_port": "--port", "tws_client_id": "--client-id", "tws_account": "--account"}
-        given = [option for key, option in names.items() if getattr(self, key) is not None]
+        given = [OPTIONS[key] for key in ABOUT_TWS if getattr(self, key) is not None]
         if given and (settings.mcp_url or settings.broker != "tws"):
             other = "mcp_url names a server" if settings.mcp_url else f"the broker is {settings.broker}"
             return (

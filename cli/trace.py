@@ -53,16 +53,25 @@ class TalkingConsole(Console):
 class Trace:
     """Shows one run on `console`, in panels or plain; `as_json` prints the record on stdout at the end.
 
-    Of a run that is given its plan, `brief`, it shows what the guard and the broker say, as the rest is known.
+    Of a run that is given its plan, `brief`, it shows what the guard and the broker say, as the rest is known. Of many
+    runs, one after the other, each record takes a single line, `on_a_line`.
     """
 
     def __init__(
-        self, console: Console, *, panels: bool, as_json: bool, interactive: bool, brief: bool = False
+        self,
+        console: Console,
+        *,
+        panels: bool,
+        as_json: bool,
+        interactive: bool,
+        brief: bool = False,
+        on_a_line: bool = False,
     ) -> None:
         self._console = console
         self._panels = panels
         self._as_json = as_json
         self._brief = brief
+        self._indent = None if on_a_line else 2
         self._interactive = interactive and console.is_terminal and not as_json
         self._status = console.status("") if console.is_terminal else None
         self._step = ""
@@ -171,11 +180,17 @@ class Trace:
         if not self._brief:
             self._console.print(Text(f"Reflections, log and records: {home.root}", style="dim"), soft_wrap=True)
         if self._as_json:
-            sys.stdout.write(record.model_dump_json(indent=2) + "\n")
+            sys.stdout.write(record.model_dump_json(indent=self._indent) + "\n")
+            sys.stdout.flush()
 
     def warn(self, sentence: str) -> None:
         """What is amiss while the run goes on."""
         self._console.print(Text(sentence, style="yellow"), soft_wrap=True)
+
+    def interrupted(self) -> None:
+        """Say that a person broke the run off, and in what state that leaves it."""
+        open_end = "An order that was under way is in the journal, and the next run looks it up first."
+        self.refuse(f"Interrupted. {open_end if self.may_have_sent else 'Nothing was sent.'}")
 
     def refuse(self, sentence: str) -> None:
         """Why the run could not even begin."""
@@ -187,10 +202,21 @@ class Trace:
             self._status.stop()
 
 
-def trace_for(*, as_json: bool, interactive: bool, brief: bool = False) -> Trace:
-    console = answer_console(TalkingConsole, stderr=as_json)
-    has_panels = console.is_terminal and not console.is_dumb_terminal
-    return Trace(console, panels=has_panels, as_json=as_json, interactive=interactive, brief=brief)
+def trace_for(*, as_json: bool, interactive: bool, brief: bool = False, on_a_line: bool = False) -> Trace:
+    console = talk(as_json=as_json)
+    return Trace(
+        console,
+        panels=console.is_terminal and not console.is_dumb_terminal,
+        as_json=as_json,
+        interactive=interactive,
+        brief=brief,
+        on_a_line=on_a_line,
+    )
+
+
+def talk(*, as_json: bool) -> Console:
+    """Where a person is told things: stdout, unless that is for JSON."""
+    return answer_console(TalkingConsole, stderr=as_json)
 
 
 def tool_line(use: ToolUse) -> Text:

@@ -51,13 +51,15 @@ class Timing:
 class Start:
     """How a run begins: a new one, or the one called `run_id` goes on.
 
-    `command` is what a person wrote to start it, `stop` is set when it is asked to end. `wanted` is its plan where
-    it is to think of none. `journal` is the address of another journal than the home's.
+    `command` is what a person wrote to start it, `stop` is set when it is asked to end; `heard` says that whoever
+    starts it listens for signals already. `wanted` is its plan where it is to think of none. `journal` is the address
+    of another journal than the home's.
     """
 
     run_id: str | None = None
     command: RunCommand = field(default_factory=RunCommand)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    heard: bool = False
     timing: Timing = field(default_factory=Timing)
     journal: str | None = None
     wanted: TradePlan | None = None
@@ -71,14 +73,16 @@ async def open_context(settings: Settings, home: Home, start: Start) -> AsyncIte
         brokers.simulated.MarketError: nothing can be traded on that day, or with that price file.
     """
     async with (
-        open_server(settings, home, start.command) as server,
+        open_server(settings, home, start.command, start.timing.clock) as server,
         context_over(server, settings, home, start) as context,
     ):
         yield context
 
 
 @asynccontextmanager
-async def open_server(settings: Settings, home: Home, command: RunCommand) -> AsyncIterator[FastMCP[object] | str]:
+async def open_server(
+    settings: Settings, home: Home, command: RunCommand, clock: Callable[[], datetime] = utc_now
+) -> AsyncIterator[FastMCP[object] | str]:
     """The address of the MCP server the settings name, or one in this process.
 
     Raises:
@@ -87,7 +91,7 @@ async def open_server(settings: Settings, home: Home, command: RunCommand) -> As
     if settings.mcp_url:
         yield settings.mcp_url
         return
-    broker = broker_of(settings, home, Market.of(command), required=settings.symbols)
+    broker = broker_of(settings, home, Market.of(command), settings.symbols, clock)
     try:
         yield build_server(broker)
     finally:

@@ -21,6 +21,16 @@ PREFIX = "SMART_AGENT_"
 UNPREFIXED = ("openai_api_key", "openai_base_url", "mcp_url", "paper_trading", "risk_threshold", "log_level")
 
 
+ABOUT_US = (
+    "PATH",
+    "XDG_DATA_HOME",
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
+"""Variables that set nothing, and decide where the programs, locks and servers are that a run needs."""
+
+
 def variable_of(key: str) -> str:
     """The environment variable that sets `key`."""
     return key.upper() if key in UNPREFIXED else PREFIX + key.upper()
@@ -60,6 +70,12 @@ class EnvironmentSource(PydanticBaseSettingsSource):
             else:
                 self.problems.extend(repetitions(values[key], source_of(variable), (key,)))
         return values
+
+
+def variables_for_runs(environ: Mapping[str, str]) -> dict[str, str]:
+    """Those of `environ` that a run started from elsewhere needs to be the same; the home is named in its command."""
+    names = (*(variable_of(key) for key in Settings.model_fields), *ABOUT_US)
+    return {name: environ[name] for name in names if environ.get(name)}
 
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[Problem]:

@@ -70,6 +70,25 @@ class Home:
         return self.root / "run.lock"
 
     @property
+    def slots(self) -> Path:
+        """One empty file for each moment of a session that had its run."""
+        return self.root / "slots"
+
+    @property
+    def scheduled_log(self) -> Path:
+        """What scheduled runs print."""
+        return self.root / "scheduled.log"
+
+    def variables_of(self, schedule_id: str) -> Path:
+        """The environment variables that a scheduled run is given."""
+        return self.root / f"schedule-{schedule_id}.json"
+
+    @property
+    def loop_lock(self) -> Path:
+        """Held by the one process that goes on running from here, while it waits too."""
+        return self.root / "continuous.lock"
+
+    @property
     def simulated(self) -> Path:
         """What the simulated broker remembers between runs."""
         return self.root / "simulated"

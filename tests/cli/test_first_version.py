@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 
 import pytest
-from typer.exceptions import TyperException
 from typer.testing import CliRunner
 
 from cli.main import app
@@ -48,7 +47,6 @@ OLD_CONFIG = """{
     "max_position_size": 25.0, "stop_loss": -20.0, "take_profit": 30.0, "enabled": true
   }, {"name": "Bonds", "description": "", "target_allocation": 40.0, "symbols": ["BND"], "max_position_size": 45.0}]
 }"""
-NOT_YET = pytest.mark.xfail(raises=TyperException, reason="continuous running is being built")
 
 
 @pytest.mark.parametrize("word", THEN)
@@ -56,7 +54,7 @@ def test_the_table_names_everything_of_the_first_version(word: str) -> None:
     assert any(word in row[0] for row in ROWS)
 
 
-@pytest.mark.parametrize("line", [pytest.param(line, marks=[NOT_YET] * ("--continuous" in line)) for line in NOW])
+@pytest.mark.parametrize("line", NOW)
 def test_every_command_of_the_table_can_be_typed(line: str) -> None:
     assert parsed(line)
 

@@ -85,6 +85,18 @@ def test_ctrl_c_says_what_it_means_and_gives_the_cursor_back(home: Home, moment:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("moment", "code"), [("Starting", 1), ("SENSE", 1), ("Next run at", 0)])
+def test_ctrl_c_ends_a_loop_and_gives_the_cursor_back(home: Home, moment: str, code: int) -> None:
+    child, shown = at_terminal(home, "--continuous")
+    child.expect(moment)
+    child.sendintr()
+    assert end(child) == code
+    text = shown.getvalue()
+    assert "Traceback" not in text
+    assert text.rindex(SHOW_CURSOR) > text.rindex("\x1b[?25l")
+
+
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_lets_the_order_finish_and_sends_no_more(home: Home) -> None:
     """Nothing can be written to it from then on, and the run must not end over that."""
     slow = {"SMART_AGENT_PRICE_POLICY": "passive", "SMART_AGENT_FILL_TIMEOUT_SECONDS": "3"}

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import graph.chat
 import graph.think
 import prompts
 from cli.prompt import _request
@@ -33,7 +34,7 @@ SETTINGS = settings_with(openai_api_key=KEY)
 
 
 def calls_of_filled_in() -> Iterator[ast.Call]:
-    for file in files(graph.think).iterdir():
+    for file in (*files(graph.think).iterdir(), *files(graph.chat).iterdir()):
         if file.name.endswith(".py"):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "filled_in":

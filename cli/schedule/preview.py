@@ -1,0 +1,56 @@
+"""What a person sees before a run is scheduled: to the letter what will be written, and when it will first run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.console import Console
+from rich.text import Text
+from tzlocal import get_localzone
+
+from brokers.session import NEW_YORK, ExchangeCalendar
+from cli.schedule.job import Job, Timetable
+from cli.schedule.times import CronTimes, first_in_session
+from cli.slot import moment_or_exit
+from config.problems import shown
+
+
+def show(console: Console, job: Job, timetable: Timetable, variables: dict[str, str], market: str | None) -> None:
+    """What would be written, and when it would first run. Secrets are left out."""
+    where = "This line goes on top of your crontab" if timetable.name == "crontab" else "These are the units"
+    console.print(f"{where}:\n")
+    console.print(Text(timetable.preview(job), style="bold"), soft_wrap=True)
+    console.print(Text(f"\nwith these variables, in {job.home.variables_of(job.id)}:\n"), soft_wrap=True)
+    for name, value in variables.items():
+        console.print(Text(f"{name} = {shown(value, name=name)}"), soft_wrap=True)
+    console.print()
+    for sentence, style in _when_it_runs(job.times, market):
+        console.print(Text(sentence, style=style), soft_wrap=True)
+
+
+def _when_it_runs(times: CronTimes, market: str | None) -> list[tuple[str, str]]:
+    """The next start in words, and a warning where the exchange is never open at these times; each with its style."""
+    now = datetime.now(get_localzone())
+    if market:
+        first = moment_or_exit(market).next(now)
+        return [(f"Once in every session, asked for every five minutes. Next: {_in_both_zones(first)}.", "")]
+    start = next(times.after(now))
+    is_open = ExchangeCalendar().session_at(start).is_open
+    told = [
+        (f"{times.in_words()}. Next: {_in_both_zones(start)}, the market is {'open' if is_open else 'closed'}.", "")
+    ]
+    traded = first_in_session(times, now)
+    if traded is None:
+        warning = (
+            "Warning: for a year the market is closed at all of these times, so no run would trade. "
+            "--market open+30m always meets it."
+        )
+        told.append((warning, "bold yellow"))
+    elif traded != start:
+        told.append((f"The first with the market open: {_in_both_zones(traded)}.", ""))
+    return told
+
+
+def _in_both_zones(moment: datetime) -> str:
+    here, there = moment.astimezone(get_localzone()), moment.astimezone(NEW_YORK)
+    return f"{here:%a %Y-%m-%d %H:%M %Z} ({there:%a %H:%M} in New York)"
