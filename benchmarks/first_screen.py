@@ -39,6 +39,7 @@ SCREENS = (
     "config show",
     "pending",
     "lessons",
+    "schedule list",
     "orders list",
     "performance",
     "halt",
