@@ -128,12 +128,12 @@ def _forgotten(place: Home, account_id: str, lesson_id: str) -> bool:
         async with open_memory(place.memory) as store:
             return await forget(store, account_id, lesson_id)
 
-    return place.memory.exists() and asyncio.run(forgotten())
+    return bool(account_id) and place.memory.exists() and asyncio.run(forgotten())
 
 
 def _kept(place: Home, account_id: str) -> tuple[Lesson, ...]:
-    """Those of the account; none where there is no memory yet."""
-    if not place.memory.exists():
+    """Those of the account; none where there is no memory yet, or no account that a run has looked at."""
+    if not account_id or not place.memory.exists():
         return ()
     from graph.memory import lessons_of, open_memory  # noqa: PLC0415  (its library costs more than the journal)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from cli.last_defence import LastDefence
+from cli.last_defence import OURS, LastDefence
 from cli.main import app, smart_agent
 from config.home import Home
 from tests.cli.commands import PAGES, RUNNABLE, needed
@@ -97,11 +98,29 @@ def broken() -> None:
     raise ZeroDivisionError("division of sk-do-not-tell by zero\nin two lines")
 
 
+def told_and_logged() -> None:
+    """As a run does, which tells in its own words what broke it off."""
+    try:
+        broken()
+    except ZeroDivisionError:
+        logging.getLogger(OURS).exception("it broke off")
+
+
 def program() -> typer.Typer:
     ours = typer.Typer(cls=LastDefence)
     ours.callback()(smart_agent)
     ours.command()(broken)
+    ours.command()(told_and_logged)
     return ours
+
+
+@pytest.fixture
+def log_of_its_own() -> Iterator[None]:
+    """What --debug adds to the log belongs to a process, and a test is none."""
+    log = logging.getLogger(OURS)
+    handlers, level = [*log.handlers], log.level
+    yield
+    log.handlers, log.level = handlers, level
 
 
 def test_what_nobody_expected_is_one_sentence_with_the_next_step() -> None:
@@ -114,9 +133,11 @@ def test_what_nobody_expected_is_one_sentence_with_the_next_step() -> None:
     assert "smart-agent --debug broken" in done.stderr
 
 
-def test_debug_shows_where_it_happened_and_no_key() -> None:
-    done = CliRunner().invoke(program(), ["--debug", "broken"])
-    assert done.exit_code == 1
+@pytest.mark.usefixtures("log_of_its_own")
+@pytest.mark.parametrize(("command", "code"), [("broken", 1), ("told-and-logged", 0)])
+def test_debug_shows_where_it_happened_and_no_key(command: str, code: int) -> None:
+    done = CliRunner().invoke(program(), ["--debug", command])
+    assert done.exit_code == code
     assert "Traceback (most recent call last)" in done.stderr
     assert 'test_last_defence.py", line' in done.stderr
     assert "sk-do-not-tell" not in done.stderr

@@ -247,3 +247,13 @@ def test_a_memory_that_cannot_be_read_is_said_so_and_nothing_changes(
     assert done.exit_code == ExitCode.FAILED
     assert "the lessons cannot be read" in words(done)
     assert in_force(home) == (TIGHT,)
+
+
+@pytest.mark.parametrize("arguments", [(), ("list", "--json"), ("show", "3f9a1c"), ("drop", "3f9a1c")])
+async def test_a_memory_without_an_account_holds_no_lesson(home: Home, arguments: tuple[str, ...]) -> None:
+    """A first run may break off after the memory was made, and before it has looked at an account."""
+    async with open_memory(home.memory):
+        pass
+    done = await asyncio.to_thread(lessons, home, *arguments)
+    assert "cannot be" not in done.output
+    assert done.exit_code == (2 if "3f9a1c" in arguments else 0)
