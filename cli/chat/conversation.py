@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.chat import NO_MODEL
-from cli.chat.slash import COMMANDS, Done, Slash
+from cli.chat.slash import COMMANDS, Done, Program, Slash
 from cli.exit_codes import ExitCode
 from cli.hints import typed
 from cli.naming import headline
@@ -34,15 +34,17 @@ HINT = "Ask in plain words, or /help. Esc Enter begins a new line, Ctrl-C cancel
 
 
 class Conversation:
-    """One chat in a home; it is kept as `thread`, or under the time it began at."""
+    """One chat in a home, kept as `thread` or under the time it began at; `program` is the whole command line."""
 
-    def __init__(self, place: Home, settings: Settings, command: RunCommand, thread: str | None) -> None:
+    def __init__(
+        self, place: Home, settings: Settings, command: RunCommand, program: Program, thread: str | None
+    ) -> None:
         self._place, self._settings, self._command = place, settings, command
         self._thread = thread or f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
         self._goes_on = thread is not None
         self._has_asked = False
         self._console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-        self._slash = Slash(place, settings, command, self._console)
+        self._slash = Slash(place, settings, command, program, self._console)
 
     def hold(self) -> None:
         """Answer until the person has had enough."""
