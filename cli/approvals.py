@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from cli.console import LEAST_WIDTH, answer_console
 from cli.exit_codes import ExitCode
 from cli.hints import typed
 from cli.journal import journal_of, now, plain
@@ -43,7 +44,7 @@ def pending(home: HomeOption = None, *, as_json: ListOption = False) -> None:
     elif not questions:
         typer.echo("Nothing waits for approval.")
     else:
-        console = Console()
+        console = answer_console(least=LEAST_WIDTH)
         for question in questions:
             console.print(*_screen(question), sep="\n")
     if any(question.expires_at > now() for question in questions):

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.console import answer_console
 from cli.exit_codes import ExitCode
 from cli.options import ConfigOption, HomeOption
 from cli.problems import print_problems
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Write, check and show the configuration.", no_args_is_help=True)
 
+VALUE_WIDTH = 42
+"""A screen of 80 columns has room for it between the longest key and the defaults."""
 NOTHING_WRITTEN, NOTHING_CHANGED = "nothing was written", "nothing was changed"
 UNUSABLE = "no run would start with it"
 
@@ -99,7 +102,7 @@ def show(
         if as_json:
             typer.echo(json.dumps(rows, indent=2))
         else:
-            Console().print(table_of(rows))
+            answer_console().print(table_of(rows))
 
 
 @app.command("set")
@@ -197,7 +200,9 @@ def visible(settings: Settings) -> dict[str, Any]:
 
 
 def table_of(rows: dict[str, dict[str, Any]]) -> Table:
-    table = Table("key", "value", "from", box=None, header_style="bold", pad_edge=False)
+    table = Table("key", box=None, header_style="bold", pad_edge=False)
+    table.add_column("value", max_width=VALUE_WIDTH)
+    table.add_column("from")
     for key, row in rows.items():
         value = Text(value_text(key, row["value"]), overflow="fold")
         table.add_row(Text(key), value, Text(row["source"], style="dim", overflow="fold"))

@@ -15,6 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cli.console import answer_console
 from cli.exit_codes import ExitCode
 from cli.hints import hinted
 from cli.options import (
@@ -36,7 +37,6 @@ from cli.options import (
 )
 from cli.problems import print_problems
 from cli.run_command import RunCommand
-from cli.trace import PLAIN_WIDTH
 from config.home import find_home
 from config.problems import ConfigError
 
@@ -100,8 +100,8 @@ def doctor(
 def look_over(place: Home, command: RunCommand, *, as_json: bool = False) -> ExitCode:
     """Show what is found of everything that a run of `command` depends on."""
     logging.getLogger().addHandler(logging.NullHandler())  # or libraries would write on the screen
-    console = Console(highlight=False, quiet=as_json)
-    console.width = min(console.width if console.is_terminal else PLAIN_WIDTH, MOST_WIDTH)
+    console = answer_console(quiet=as_json)
+    console.width = min(console.width, MOST_WIDTH)
     with console.status("Looking at everything a run depends on …"):
         findings = asyncio.run(_examined(place, command, console))
     code, could_trade, sentence = verdict_on(findings)

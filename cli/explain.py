@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from cli.console import answer_console
 from cli.exit_codes import ExitCode
 from cli.journal import journal_of
 from cli.options import HomeOption, exit_with
@@ -48,7 +49,7 @@ def explain(
         facts = {"run": run.model_dump(mode="json") if run else None, "orders": [_facts(*one) for one in told]}
         typer.echo(json.dumps(facts, indent=2))
         return
-    console = Console()
+    console = answer_console()
     if run:
         console.print(Text.assemble(("Run ", "dim"), (run.run_id, "bold"), f"  {run.outcome}: {run.message}"))
         for line in _thought(run):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.console import LEAST_WIDTH, answer_console
 from cli.exit_codes import ExitCode
 from cli.hints import typed
 from cli.journal import journal_of, now, plain
@@ -161,7 +162,6 @@ def _told(tightenings: Iterable[Tightening]) -> list[dict[str, Any]]:
 
 
 def _print_list(account: str, kept: list[Lesson], tight: dict[str, tuple[Tightening, ...]], place: Home) -> None:
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -178,7 +178,7 @@ def _print_list(account: str, kept: list[Lesson], tight: dict[str, tuple[Tighten
     for lesson_id in tight.keys() - {one.id for one in kept}:
         for tightening in tight[lesson_id]:
             table.add_row(Text(plain(lesson_id)), tightening.limit, "", "", Text(tightening.in_words, style="yellow"))
-    console = Console(highlight=False)
+    console = answer_console(least=LEAST_WIDTH)
     console.print(Text.assemble(("Lessons", "bold"), f"  {account}"))
     console.print(table)
     more = f"More with `{typed('lessons show ID', place)}`; `lessons drop ID` forgets one and lifts its limit."
@@ -186,7 +186,6 @@ def _print_list(account: str, kept: list[Lesson], tight: dict[str, tuple[Tighten
 
 
 def _print_one(lesson: Lesson, tight: tuple[Tightening, ...]) -> None:
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -205,7 +204,7 @@ def _print_one(lesson: Lesson, tight: tuple[Tightening, ...]) -> None:
     for one in reversed(lesson.occasions):
         figures = ", ".join(f"{name} {value}" for name, value in one.figures.items())
         rests.add_row(Text(plain(one.run_id)), f"{one.at:%Y-%m-%d %H:%M}", Text(plain(figures)))
-    console = Console(highlight=False)
+    console = answer_console(least=LEAST_WIDTH)
     console.print(Text.assemble(("Lesson ", "bold"), lesson.id))
     console.print(facts)
     console.print()

@@ -18,6 +18,7 @@ from cli import (
     explain,
     halt,
     lessons,
+    letters,
     notify,
     orders,
     performance,
@@ -93,7 +94,8 @@ def smart_agent(
 def main() -> None:
     os.umask(0o077)  # what somebody owns is nobody else's business
     logging.raiseExceptions = False  # the screen is not the place for what the log could not take
+    letters.spell()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without "·" must not end a run
+            stream.reconfigure(errors=letters.NAME)  # a terminal without "·" must not end a run
     app()

@@ -6,10 +6,10 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli.console import LEAST_WIDTH, answer_console
 from cli.exit_codes import ExitCode
 from cli.hints import typed
 from cli.journal import journal_of, now
@@ -37,11 +37,11 @@ def unsettled(home: HomeOption = None) -> None:
     if not orders:
         typer.echo("Every order is settled.")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     for column in ("Order", "", "", "Symbol", "State", "Since (UTC)"):
         table.add_column(column, no_wrap=True)
     for order in orders:
-        since = f"{order.submitting_at:%Y-%m-%d %H:%M:%S}" if order.submitting_at else "-"
+        since = f"{order.submitting_at:%Y-%m-%d %H:%M}" if order.submitting_at else "-"
         table.add_row(
             order.client_order_id,
             order.side,
@@ -50,7 +50,7 @@ def unsettled(home: HomeOption = None) -> None:
             order.state,
             since,
         )
-    Console().print(table)
+    answer_console(least=LEAST_WIDTH).print(table)
     raise typer.Exit(ExitCode.ORDER_UNKNOWN)
 
 
@@ -67,16 +67,16 @@ def history(
     if not orders:
         typer.echo("No order has been sent yet.")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     for column in ("Sent (UTC)", "", "", "Symbol", "State", "Filled", "At", "Order"):
         table.add_column(column, no_wrap=True)
     for order in orders:
-        sent, record = f"{order.submitting_at:%Y-%m-%d %H:%M}" if order.submitting_at else "-", order.record
+        sent, record = f"{order.submitting_at:%m-%d %H:%M}" if order.submitting_at else "-", order.record
         filled = f"{record.filled_quantity:f}" if record else "-"
         price = f"{record.average_price:,.2f}" if record and record.average_price else "-"
         symbol = escape(order.symbol)
         table.add_row(sent, order.side, str(order.quantity), symbol, order.state, filled, price, order.client_order_id)
-    Console(highlight=False).print(table)
+    answer_console(least=LEAST_WIDTH).print(table)
 
 
 @app.command()

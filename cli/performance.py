@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.console import LEAST_WIDTH, answer_console
 from cli.exit_codes import ExitCode
 from cli.hints import typed
 from cli.journal import journal_of
@@ -133,10 +134,10 @@ def _grown(told: Retrospect, benchmark: Benchmark | None) -> Sequence[float | No
 
 
 def _print(told: Retrospect) -> None:
-    from rich.console import Console  # noqa: PLC0415
-
     from cli.performance_screen import screen  # noqa: PLC0415
 
-    console = Console(highlight=False)
-    for part in screen(told, min(console.width, MOST_WIDTH)):
+    console = answer_console()
+    width = min(console.width, MOST_WIDTH)  # the chart fits into any
+    console.width = max(console.width, LEAST_WIDTH)
+    for part in screen(told, width):
         console.print(part)

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.console import LEAST_WIDTH, answer_console
 from cli.exit_codes import ExitCode
+from cli.hints import typed
 from cli.journal import journal_of
 from cli.options import HomeOption, KnownAccountOption, exit_with
 
 if TYPE_CHECKING:
+    from config.home import Home
     from portfolio.performance.scoring import Fate, Standing
 
 Row = tuple[tuple[str, "Fate", int], "Standing"]
@@ -44,11 +47,10 @@ def scorecard(home: HomeOption = None, account: KnownAccountOption = None, *, as
         ]
         sys.stdout.write(json.dumps({"account": name, "rows": told}, indent=2) + "\n")
     else:
-        _print(name, rows)
+        _print(name, rows, place)
 
 
-def _print(account: str, rows: list[Row]) -> None:
-    from rich.console import Console  # noqa: PLC0415
+def _print(account: str, rows: list[Row], place: Home) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -73,7 +75,7 @@ def _print(account: str, rows: list[Row]) -> None:
             f"{one.worst:+.2f} %",
             f"{one.effect:+,.2f}",
         )
-    console = Console(highlight=False)
+    console = answer_console(least=LEAST_WIDTH)
     console.print(
         Text.assemble(("Scorecard", "bold"), f"  {account}  ", ("against not having done it, net of cost", "dim"))
     )
@@ -81,7 +83,7 @@ def _print(account: str, rows: list[Row]) -> None:
     console.print(
         Text(
             "Mean and worst in % of a trade's value, the effect in USD. A t of 2 or more is hardly chance.\n"
-            "Who plans is yours to say: `smart-agent config set think_mode model`, or rules, or shadow.",
+            f"Who plans is yours to say: `{typed('config set think_mode model', place)}`, or rules, or shadow.",
             style="dim",
         )
     )

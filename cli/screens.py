@@ -95,9 +95,11 @@ def _market_words(snapshot: PortfolioSnapshot) -> str:
 
 
 def _positions_table(snapshot: PortfolioSnapshot, settings: Settings) -> Table:
-    table = Table("Symbol", "Bucket", box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("Shares", "Price", "Value", "Weight", "Since bought"):
-        table.add_column(column, justify="right")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("Symbol", no_wrap=True)
+    table.add_column("Bucket", overflow="fold")
+    for column in ("Shares", "Price", "Value", "Weight", "Gain"):
+        table.add_column(column, justify="right", no_wrap=True)
     net = snapshot.summary.net_liquidation
     for held in sorted(snapshot.positions, key=lambda position: -(position.market_value or 0)):
         rule = settings.rule_of(held.symbol)
@@ -127,10 +129,11 @@ def _odd_holding(odd: OddHolding) -> Table:
 
 def _drift_table(table: DriftTable, threshold: float, before: DriftTable | None = None) -> Table:
     """The buckets and the cash; with `before`, what drift was then and what it is now."""
-    shown = Table("Bucket", box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    shown = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    shown.add_column("Bucket", overflow="fold")
     drift = f"Drift (band ±{threshold:g})" if before is None else "now"
     for column in ("Value", "Weight", "Target", *([] if before is None else ["Drift before"]), drift):
-        shown.add_column(column, justify="right")
+        shown.add_column(column, justify="right", no_wrap=True)
     earlier = table.buckets if before is None else before.buckets
     for bucket, then in zip(table.buckets, earlier, strict=True):
         shown.add_row(

@@ -10,13 +10,14 @@ import os
 import sys
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.panel import Panel
 from rich.prompt import Confirm
 from rich.text import Text
 
+from cli.console import answer_console
 from cli.hints import hinted
 from cli.naming import headline
 from cli.speech import Speech
@@ -33,7 +34,6 @@ TITLES = {
     "act": ("⚡", "ACT", "Checking and executing the decisions"),
     "reflect": ("🤔", "REFLECT", "Analyzing results and logging outcomes"),
 }
-PLAIN_WIDTH = 120
 
 
 class TalkingConsole(Console):
@@ -206,7 +206,7 @@ def trace_for(*, as_json: bool, interactive: bool, brief: bool = False, on_a_lin
     console = talk(as_json=as_json)
     return Trace(
         console,
-        panels=console.is_terminal,
+        panels=console.is_terminal and not console.is_dumb_terminal,
         as_json=as_json,
         interactive=interactive,
         brief=brief,
@@ -214,11 +214,9 @@ def trace_for(*, as_json: bool, interactive: bool, brief: bool = False, on_a_lin
     )
 
 
-def talk(*, as_json: bool) -> TalkingConsole:
+def talk(*, as_json: bool) -> Console:
     """Where a person is told things: stdout, unless that is for JSON."""
-    stream: dict[str, Any] = {"stderr": as_json, "highlight": False, "soft_wrap": False}
-    console = TalkingConsole(**stream)
-    return console if console.is_terminal else TalkingConsole(**stream, width=PLAIN_WIDTH)
+    return answer_console(TalkingConsole, stderr=as_json)
 
 
 def tool_line(use: ToolUse) -> Text:

@@ -10,17 +10,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from cli.chat import NO_MODEL
 from cli.chat.slash import COMMANDS, Done, Program, Slash
+from cli.console import answer_console
 from cli.exit_codes import ExitCode
 from cli.hints import typed
 from cli.naming import headline
 from cli.run import execute
 from cli.run_command import RunCommand
-from cli.trace import PLAIN_WIDTH
 from config.home import Home
 from config.settings import Settings
 
@@ -43,7 +42,7 @@ class Conversation:
         self._thread = thread or f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
         self._goes_on = thread is not None
         self._has_asked = False
-        self._console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+        self._console = answer_console()
         self._slash = Slash(place, settings, command, program, self._console)
 
     def hold(self) -> None:

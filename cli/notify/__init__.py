@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from cli.console import answer_console
 from cli.exit_codes import ExitCode
 from cli.options import ConfigOption, HomeOption, exit_with
 from cli.run_command import RunCommand
@@ -55,7 +56,7 @@ def send_test(home: HomeOption = None, config: ConfigOption = None) -> None:
     sent = send(TEST, settings.notify_urls.get_secret_value().split())
     for one in sent:
         mark, style = ("✓", "green") if one.arrived else ("✗", "red")
-        typer.echo(typer.style(f"{mark} {one.service}: {one.words}", fg=style))
+        answer_console().print(Text(f"{mark} {one.service}: {one.words}", style=style), soft_wrap=True)
     if not all(one.arrived for one in sent):
         raise typer.Exit(ExitCode.FAILED)
 

@@ -81,7 +81,7 @@ def test_no_command_shows_a_stack_trace_or_breaks_off_in_a_home_that_is_ruined(
     assert done.exit_code == 0 or told.strip()
 
 
-@pytest.mark.parametrize("ruin", [damaged, folders_for_files])
+@pytest.mark.parametrize("ruin", [damaged, pytest.param(folders_for_files, marks=pytest.mark.slow)])
 def test_a_server_in_a_ruined_home_ends_with_its_client_without_a_stack_trace(
     tmp_path: Path, ruin: Callable[[Path], None]
 ) -> None:
@@ -126,7 +126,7 @@ def test_every_command_is_behind_it() -> None:
     assert isinstance(PAGES[()], LastDefence)
 
 
-@pytest.mark.parametrize("arguments", ["--help", "config show", "config show --json"])
+@pytest.mark.parametrize("arguments", ["--help", "config show --json"])
 def test_a_reader_that_leaves_early_is_told_nothing(home: Home, arguments: str) -> None:
     command = f"'{Path(sys.executable).with_name('smart-agent')}' {arguments} | true"
     environment = {"PATH": os.environ["PATH"], "SMART_AGENT_HOME": str(home.root)}

@@ -107,7 +107,7 @@ def test_ctrl_c_at_any_moment_leaves_everything_as_it_was(tmp_path: Path, questi
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("last_word", "risk"), [("y", 300), (ENTER, 750)])
+@pytest.mark.parametrize(("last_word", "risk"), [pytest.param("y", 300, marks=pytest.mark.slow), (ENTER, 750)])
 def test_an_existing_file_is_changed_after_a_yes_alone_and_in_what_was_answered_otherwise(
     home: Home, last_word: str, risk: int
 ) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from cli.speech import LONGEST_LINE, Speech
 from cli.trace import Trace
 from config.settings import Settings
-from graph.events import Spoke
+from graph.events import Spoke, StepStarted
 
 PLAN = json.dumps({"trades": [], "summary": "It stays as it is."}, indent=2)
 
@@ -79,6 +79,16 @@ def test_what_a_model_says_is_no_markup_to_the_status_line() -> None:
     finally:
         trace.stop()
     assert "[/bold]" in shown.getvalue()
+
+
+def test_what_a_model_says_stands_under_the_heading_of_its_step_and_that_once() -> None:
+    """Its words come while the step is at work, whose own screen comes when it has ended."""
+    shown = io.StringIO()
+    trace = Trace(Console(file=shown, width=100), panels=False, as_json=False, interactive=False)
+    for event in (StepStarted("think"), Spoke("Let me look.\n"), Spoke("I have looked.\n")):
+        trace.show(event, Settings())
+    lines = [line.strip() for line in shown.getvalue().splitlines()]
+    assert lines == ["THINK  the model, while it thinks:", "Let me look.", "I have looked."]
 
 
 PARTS = st.sampled_from(["word ", "x" * 70, "\n", " ", "`", "```", "{", "}", "\x1b[2J", "\u2028", "é"])
