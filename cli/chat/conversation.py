@@ -95,12 +95,16 @@ class Conversation:
         if not line:
             return
         try:
-            if line.startswith("/"):
-                self._slash.run(line)
-            else:
-                self._ask(line)
+            with suppress(typer.Exit):  # said on the screen
+                self._do(line)
         except KeyboardInterrupt:
             self._console.print(Text("\nCancelled.", style="yellow"))
+
+    def _do(self, line: str) -> None:
+        if line.startswith("/"):
+            self._slash.run(line)
+        else:
+            self._ask(line)
 
     def _ask(self, question: str) -> None:
         if not self._settings.knows_model:
@@ -126,10 +130,9 @@ class Conversation:
             self._console.print(Text(f"{words} {advice}", style="yellow"))
             return
         self._console.print(Text("The proposal goes to the guard now.", style="bold"))
-        with suppress(typer.Exit):  # said on the screen
-            code = execute(self._place, self._settings, self._command, as_json=False, wanted=plan)
-            if code is ExitCode.WAITING_FOR_APPROVAL:
-                self._console.print(Text("Nothing was sent.", style="yellow"))
+        code = execute(self._place, self._settings, self._command, as_json=False, wanted=plan)
+        if code is ExitCode.WAITING_FOR_APPROVAL:
+            self._console.print(Text("Nothing was sent.", style="yellow"))
 
     def _waiting(self) -> str | None:
         """The run of this home whose question is open, if there is one."""
