@@ -41,6 +41,7 @@ MOST_OF_A_NAME = 60
 
 
 def chat(
+    context: typer.Context,
     home: HomeOption = None,
     config: ConfigOption = None,
     prices: PricesOption = None,
@@ -81,7 +82,8 @@ def chat(
     place, settings = command.load_or_exit(home)
     from cli.chat.conversation import Conversation  # noqa: PLC0415  (what reads lines costs more than the help page)
 
-    Conversation(place, settings, command, _checked(thread)).hold()
+    program = context.find_root().command
+    Conversation(place, settings, command, program.main, _checked(thread)).hold()
 
 
 def ask(

@@ -6,8 +6,9 @@ So a chat that stands open keeps no broker's connection, no lock and no database
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -15,9 +16,11 @@ from langgraph.store.base import BaseStore
 
 from brokers.errors import Terminal
 from brokers.simulated import MarketError
+from cli.log import Form, log_to
 from cli.options import complain
 from cli.run_command import RunCommand
 from cli.wiring import Start, open_context
+from config.blanking import secrets_in
 from config.home import Home
 from config.settings import Settings
 from graph.chat.records import Records
@@ -35,6 +38,8 @@ from graph.think.study import Study
 from tools.account import utc_now
 from tools.wire.foreign_text import one_line
 
+NAME = "chat"
+"""Where a line of the log has the id of a run."""
 MOST_CLIENT_IDS = 999_999
 Thing = TypeVar("Thing")
 
@@ -63,12 +68,19 @@ def answered(asking: Asking, place: Home, settings: Settings, command: RunComman
         KeyboardInterrupt: the person wants no answer any more; nothing of it is kept.
     """
     try:
+        log_to(place.log_file(settings.log_file), settings.log_level, Form(NAME, secrets_in(os.environ)), complain)
         return asyncio.run(put(asking, place, settings, command, shows))
-    except (JournalError, StepsNotKept, *UNREADABLE, ImportError) as error:
-        complain(f"The question cannot be put ({one_line(str(error), 300)}); nothing was asked.")
-        return None
+    except JournalError as error:
+        complain(str(error))
+    except (StepsNotKept, *UNREADABLE, ImportError) as error:
+        why = one_line(str(error.__cause__ or error), 200)
+        files = f"{place.chats.name} and {place.memory.name} in {place.root}"
+        complain(
+            f"The question cannot be put ({why}); nothing was asked. Look at {files}, and move away what is damaged."
+        )
     finally:
         shows.stop()
+    return None
 
 
 async def put(asking: Asking, place: Home, settings: Settings, command: RunCommand, shows: Shows) -> Answered | None:
@@ -96,13 +108,15 @@ async def put(asking: Asking, place: Home, settings: Settings, command: RunComma
 
 
 def earlier_in(thread: str, place: Home) -> tuple[Exchange, ...]:
-    """What was said in the thread so far; raises what a file does that cannot be read."""
+    """What was said in the thread so far; nothing where that cannot be read, which the next question tells."""
 
     async def read() -> tuple[Exchange, ...]:
         async with open_checkpoints(place.chats) as kept:
             return await said_in(build_chat(kept), thread)
 
-    return asyncio.run(read()) if place.chats.exists() else ()
+    with suppress(StepsNotKept, *UNREADABLE):
+        return asyncio.run(read()) if place.chats.exists() else ()
+    return ()
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from cli.chat import NO_MODEL
-from cli.chat.slash import COMMANDS, Done, Slash
+from cli.chat.slash import COMMANDS, Done, Program, Slash
 from cli.console import answer_console
 from cli.exit_codes import ExitCode
 from cli.hints import typed
@@ -33,15 +33,17 @@ HINT = "Ask in plain words, or /help. Esc Enter begins a new line, Ctrl-C cancel
 
 
 class Conversation:
-    """One chat in a home; it is kept as `thread`, or under the time it began at."""
+    """One chat in a home, kept as `thread` or under the time it began at; `program` is the whole command line."""
 
-    def __init__(self, place: Home, settings: Settings, command: RunCommand, thread: str | None) -> None:
+    def __init__(
+        self, place: Home, settings: Settings, command: RunCommand, program: Program, thread: str | None
+    ) -> None:
         self._place, self._settings, self._command = place, settings, command
         self._thread = thread or f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
         self._goes_on = thread is not None
         self._has_asked = False
         self._console = answer_console()
-        self._slash = Slash(place, settings, command, self._console)
+        self._slash = Slash(place, settings, command, program, self._console)
 
     def hold(self) -> None:
         """Answer until the person has had enough."""
@@ -93,12 +95,16 @@ class Conversation:
         if not line:
             return
         try:
-            if line.startswith("/"):
-                self._slash.run(line)
-            else:
-                self._ask(line)
+            with suppress(typer.Exit):  # said on the screen
+                self._do(line)
         except KeyboardInterrupt:
             self._console.print(Text("\nCancelled.", style="yellow"))
+
+    def _do(self, line: str) -> None:
+        if line.startswith("/"):
+            self._slash.run(line)
+        else:
+            self._ask(line)
 
     def _ask(self, question: str) -> None:
         if not self._settings.knows_model:
@@ -124,10 +130,9 @@ class Conversation:
             self._console.print(Text(f"{words} {advice}", style="yellow"))
             return
         self._console.print(Text("The proposal goes to the guard now.", style="bold"))
-        with suppress(typer.Exit):  # said on the screen
-            code = execute(self._place, self._settings, self._command, as_json=False, wanted=plan)
-            if code is ExitCode.WAITING_FOR_APPROVAL:
-                self._console.print(Text("Nothing was sent.", style="yellow"))
+        code = execute(self._place, self._settings, self._command, as_json=False, wanted=plan)
+        if code is ExitCode.WAITING_FOR_APPROVAL:
+            self._console.print(Text("Nothing was sent.", style="yellow"))
 
     def _waiting(self) -> str | None:
         """The run of this home whose question is open, if there is one."""

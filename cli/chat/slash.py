@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +20,10 @@ from config.settings import Settings
 
 if TYPE_CHECKING:
     from graph.think.study import Study
+
+
+Program = Callable[..., Any]
+"""The whole command line, to be called with the words after its name; it ends in `SystemExit`."""
 
 
 class Done(Exception):
@@ -39,8 +42,11 @@ class Command:
 class Slash:
     """Runs the commands of a chat in one home, with its options."""
 
-    def __init__(self, place: Home, settings: Settings, command: RunCommand, console: Console) -> None:
+    def __init__(
+        self, place: Home, settings: Settings, command: RunCommand, program: Program, console: Console
+    ) -> None:
         self.place, self.settings, self.command, self.console = place, settings, command, console
+        self._program = program
 
     def run(self, line: str) -> None:
         """Do what `line` says; one that is not understood is answered with what would be.
@@ -65,11 +71,9 @@ class Slash:
 
     def same_as(self, *words: str) -> None:
         """Run the command line's own command of that name in this home; it says by itself what is wrong."""
-        from cli.main import app  # noqa: PLC0415  (which holds the chat itself)
-
         os.environ[HOME_VARIABLE] = str(self.place.root)
         with suppress(SystemExit):
-            typer.main.get_command(app).main([*words], prog_name="smart-agent")
+            self._program([*words], prog_name="smart-agent")
 
     def look(self, show: Callable[[Study], Any]) -> None:
         """Show the account as it is now."""

@@ -14,7 +14,7 @@ import pexpect
 import pytest
 
 from config.home import Home
-from tests.cli.test_model import DAY, SMART_AGENT, environment, smart_agent
+from tests.cli.test_model import DAY, KEY, SMART_AGENT, environment, smart_agent
 from tests.simulators.model_server import Body, Call, ModelServer, Reply, Say, Silence, model_server
 
 NVDA = {"symbol": "NVDA", "side": "SELL", "amount": 500, "reason": "The owner wants less of it."}
@@ -244,3 +244,35 @@ async def test_ask_prints_the_answer_alone_and_the_rest_aside(home: Home) -> Non
     code, out, err = await smart_agent(home, "ask", "What?", *DAY, **nobody)
     assert (code, out) == (1, "")
     assert "cannot be reached" in err
+
+
+@pytest.mark.slow
+async def test_files_that_are_damaged_cost_an_answer_and_not_the_chat(home: Home) -> None:
+    home.chats.write_bytes(b"no database" * 100)
+    home.chat_history.write_bytes(b"\xff\x00" * 100)
+    async with model_server(talkative) as server:
+        chat = Terminal(home, server, "--thread", "taxes")
+        await chat.hear("drift please")
+        await chat.says("move away what is damaged")
+        home.chats.unlink()
+        await chat.hear("drift please")
+        await chat.says("12.2 points above")
+        home.database.write_bytes(b"no database" * 100)
+        await chat.hear("/explain")
+        await chat.hear("trim NVDA")
+        assert await chat.ends() == 0
+    assert "the model called" not in chat.shown.getvalue()
+
+
+@pytest.mark.slow
+async def test_what_the_model_may_not_call_is_in_the_log_and_the_key_is_in_no_file(home: Home) -> None:
+    def eager(body: Body, _number: int) -> Reply:
+        return Say("So.") if body["messages"][-1]["role"] == "tool" else Say("", (Call("place_order", {"a": "b"}),))
+
+    async with model_server(eager) as server:
+        variables = environment(server, OPENAI_API_KEY=KEY, LOG_LEVEL="DEBUG")
+        code, _, err = await smart_agent(home, "ask", "Buy?", "--thread", "t", *DAY, **variables)
+    assert code == 0
+    assert "refused place_order" in err
+    assert "the model called place_order, which is not among its tools" in home.log_file("trading_log.log").read_text()
+    assert not [file for file in home.root.rglob("*") if file.is_file() and KEY.encode() in file.read_bytes()]
