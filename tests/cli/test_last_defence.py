@@ -120,7 +120,8 @@ def log_of_its_own() -> Iterator[None]:
     log = logging.getLogger(OURS)
     handlers, level = [*log.handlers], log.level
     yield
-    log.handlers, log.level = handlers, level
+    log.handlers = handlers
+    log.setLevel(level)
 
 
 def test_what_nobody_expected_is_one_sentence_with_the_next_step() -> None:
