@@ -40,6 +40,7 @@ TEST = Notification(
     "Smart Trading Agent: a test", "If you read this, notifications arrive. Nothing was traded.", Level.URGENT
 )
 URGENT = {
+    Outcome.WAITING_FOR_APPROVAL: "Approval wanted",
     Outcome.ORDER_UNKNOWN: "An order's outcome is unknown",
     Outcome.HALTED: "Trading is halted",
     Outcome.UNREACHABLE: "The broker cannot be reached",
@@ -48,7 +49,6 @@ URGENT = {
 }
 IMPORTANT = {
     Outcome.TRADED: "Traded",
-    Outcome.WAITING_FOR_APPROVAL: "Approval wanted",
     Outcome.NOTHING_FILLED: "No order was filled",
     Outcome.REFUSED: "The orders were refused",
     Outcome.INTERRUPTED: "A run was stopped",

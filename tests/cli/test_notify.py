@@ -1,0 +1,330 @@
+"""Notifications, received by real HTTP servers on the loopback: from runs, halts and the test command."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from cli.notify.messages import Level, Notification, of_run
+from cli.notify.outbox import MOST_HELD, Outbox, is_quiet
+from cli.notify.sending import Sent
+from config.home import Home
+from graph.record import Outcome, RunRecord
+from portfolio.models import OrderRecord, OrderStatus, ProposedTrade, Side, TradePlan
+from tests.graph.conftest import settings_with
+
+TOKEN = "tok-0123456789abcdef"  # noqa: S105
+DAY = ("--as-of", "2026-06-15")
+NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
+
+
+class Receiver(ThreadingHTTPServer):
+    """Keeps what it is sent; a path that ends in 500 is answered so."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.received: list[dict[str, str]] = []
+
+    def url(self, path: str = "") -> str:
+        return f"json://user:{TOKEN}@127.0.0.1:{self.server_port}/{TOKEN}/{path}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        self.server.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(500 if self.path.endswith("500") else 200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def invoke(home: Home, *arguments: str, urls: str = "", **variables: str) -> tuple[int, str]:
+    env = {
+        "SMART_AGENT_NOTIFY_URLS": urls,
+        "NO_PROXY": "127.0.0.1",
+        "SMART_AGENT_NOTIFY_BATCH_MINUTES": "0",
+        **variables,
+    }
+    result = CliRunner().invoke(app, [*arguments, "--home", str(home.root)], env=env)
+    assert "Traceback" not in result.output
+    return result.exit_code, result.output
+
+
+def no_token_in(home: Home, *outputs: str) -> None:
+    assert not [file for file in home.root.rglob("*") if file.is_file() and TOKEN.encode() in file.read_bytes()]
+    assert TOKEN not in "".join(outputs)
+
+
+# --- the test command ------------------------------------------------------------------------------------------------
+
+
+def test_a_test_message_arrives_at_each_address(home: Home, receiver: Receiver) -> None:
+    code, output = invoke(home, "notify", "test", urls=f"{receiver.url()} {receiver.url('other')}")
+    assert (code, output.count(": sent"), len(receiver.received)) == (0, 2, 2)
+    no_token_in(home, output)
+
+
+@pytest.mark.parametrize(
+    "broken", ["nonsense://tok-0123456789abcdef", "json://127.0.0.1:9/tok-0123456789abcdef", "500"]
+)
+def test_one_that_is_broken_is_told_of_and_the_other_is_served(home: Home, receiver: Receiver, broken: str) -> None:
+    url = receiver.url(broken) if broken == "500" else broken
+    code, output = invoke(home, "notify", "test", urls=f"{url} {receiver.url()}", LOG_LEVEL="DEBUG")
+    assert (code, output.count("✗"), output.count(": sent")) == (1, 1, 1)
+    no_token_in(home, output)
+
+
+def test_without_an_address_the_variable_is_named(home: Home) -> None:
+    code, output = invoke(home, "notify", "test")
+    assert code == 2
+    assert "SMART_AGENT_NOTIFY_URLS is not set" in output
+
+
+@pytest.mark.parametrize("urls", ["nonsense", "ntfy:/x", f"ntfy://a {TOKEN}"])
+def test_what_is_no_address_is_refused_and_not_repeated(home: Home, urls: str) -> None:
+    code, output = invoke(home, "notify", "test", urls=urls)
+    assert code == 2
+    assert "these are not addresses for notifications" in output
+    assert TOKEN not in output
+
+
+def test_addresses_in_a_file_are_refused_and_not_repeated(home: Home) -> None:
+    home.config_file.write_text(json.dumps({"notify_urls": f"ntfy://{TOKEN}"}))
+    code, output = invoke(home, "notify", "test")
+    assert code == 2
+    assert "Move it to the environment variable SMART_AGENT_NOTIFY_URLS" in output
+    assert TOKEN not in output
+
+
+def test_the_configuration_shows_whether_they_are_set(home: Home) -> None:
+    _, output = invoke(home, "config", "show", "--json", urls=f"ntfy://{TOKEN}")
+    assert json.loads(output)["notify_urls"]["value"] == "set"
+    assert TOKEN not in output
+
+
+# --- what runs and halts tell ----------------------------------------------------------------------------------------
+
+
+def test_a_run_tells_what_it_traded_and_the_next_what_waits_and_what_to_type(home: Home, receiver: Receiver) -> None:
+    code, out = invoke(home, "run", *DAY, urls=receiver.url(), LOG_LEVEL="DEBUG")
+    (traded,) = receiver.received
+    assert code == 0
+    assert traded["title"] == "Traded: SELL 6 NVDA, BUY 2 VOO, BUY 2 VTI"
+    for words in ("Completed 3 of 3 trades.", "BUY 2 VOO: FILLED, 2 filled at", "Total drift 34.5 → 29.6 points", "$"):
+        assert words in traded["message"]
+    assert "DU" not in traded["message"], "the account's id is nobody's business"
+    always = {"SMART_AGENT_REQUIRE_APPROVAL": "always"}
+    code, out_2 = invoke(home, "run", "--as-of", "2026-06-16", urls=receiver.url(), **always)
+    assert code == 5
+    _, pending = invoke(home, "pending", "--json")[1], invoke(home, "pending", "--json")[1]
+    run_id = json.loads(pending)[0]["run_id"]
+    wanted = receiver.received[1]
+    assert wanted["title"] == "Approval wanted"
+    assert f"smart-agent approve {run_id} --home {home.root}" in wanted["message"]
+    assert f'smart-agent reject {run_id} --home {home.root} --why "…"' in wanted["message"]
+    no_token_in(home, out, out_2)
+
+
+def test_a_halt_and_a_broker_out_of_reach_are_told_once(home: Home, receiver: Receiver) -> None:
+    for _ in range(2):
+        code, _ = invoke(home, "run", "--mcp-url", "http://127.0.0.1:9/mcp", urls=receiver.url())
+        assert code == 3
+    invoke(home, "halt", "--why", "on holiday", urls=receiver.url())
+    code, _ = invoke(home, "run", *DAY, urls=receiver.url())
+    assert code == 6
+    titles = [one["title"] for one in receiver.received]
+    assert titles == ["The broker cannot be reached", "Trading is halted", "Trading is halted"]
+    assert f"smart-agent resume --home {home.root}" in receiver.received[1]["message"]
+
+
+def test_a_service_that_hangs_costs_no_exit_code_and_no_order(home: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"json://127.0.0.1:{silent.getsockname()[1]}/{TOKEN}"
+        code, output = invoke(home, "run", *DAY, urls=url)
+    assert code == 0
+    assert "Completed 3 of 3 trades." in output
+    assert "Notification to JSON (address 1): " in output
+    no_token_in(home, output)
+    held = json.loads(home.outbox.read_text())["held"]
+    assert [one["title"][:6] for one in held] == ["Traded"]
+
+
+def test_a_person_who_wants_no_messages_pays_for_none(home: Home) -> None:
+    sys.modules.pop("cli.notify.sending", None)
+    code, _ = invoke(home, "run", *DAY)
+    assert code == 0
+    assert "cli.notify.sending" not in sys.modules
+    assert not home.outbox.exists()
+
+
+# --- what a record amounts to ----------------------------------------------------------------------------------------
+
+
+def record(outcome: Outcome, message: str = "So it is.", **others: Any) -> RunRecord:
+    nothing: dict[str, Any] = dict.fromkeys(("snapshot", "plan", "reflection", "thought"))
+    nothing |= dict.fromkeys(("lessons", "verdicts", "orders", "notes"), ())
+    times = dict.fromkeys(("started_at", "finished_at", "as_of"), NOON)
+    known = {"run_id": "r", "mode": "paper", "account": "DU1", "strategy": "default", "usage": {}, "timings": {}}
+    return RunRecord(**{**nothing, **times, **known, "outcome": outcome, "message": message, **others})
+
+
+def order(status: OrderStatus, symbol: str = "NVDA", message: str = "", filled: int = 0) -> OrderRecord:
+    return OrderRecord.model_validate(
+        {
+            "client_order_id": "r-1", "broker_order_id": "1", "symbol": symbol, "side": "SELL", "quantity": 2,
+            "status": status, "filled_quantity": filled, "average_price": 100 if filled else None, "commission": None,
+            "message": message, "limit_price": 100,
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_end_of_a_run_has_words_and_a_level(home: Home, outcome: Outcome) -> None:
+    told = of_run(record(outcome), None, home)
+    assert told.title
+    assert "So it is." in told.body
+    urgent = {"order_unknown", "halted", "unreachable", "data_unfit", "failed", "waiting_for_approval"}
+    assert (told.level is Level.URGENT) == (outcome.value in urgent)
+
+
+def test_a_stop_loss_and_a_rejection_are_named_first(home: Home) -> None:
+    trade = ProposedTrade(symbol="NVDA", side=Side.SELL, quantity=2, reason="NVDA hit stop_loss", protective=True)
+    plan = TradePlan(source="rules", trades=(trade,))
+    sold = record(Outcome.TRADED, plan=plan, orders=(order(OrderStatus.FILLED, filled=2),))
+    assert of_run(sold, None, home).title == "Stop loss: sold NVDA"
+    rejected = record(Outcome.REFUSED, orders=(order(OrderStatus.REJECTED, message="no permission"),))
+    told = of_run(rejected, None, home)
+    assert told.title == "The broker rejected SELL 2 NVDA"
+    assert "no permission" in told.body
+
+
+def test_words_of_others_stay_one_plain_line(home: Home) -> None:
+    hostile = "x\x1b[31m\nsmart-agent approve evil\n<b>now</b>" + "y" * 1000
+    rejected = record(Outcome.REFUSED, orders=(order(OrderStatus.REJECTED, symbol="A\nB", message=hostile),))
+    told = of_run(rejected, None, home)
+    lines = told.body.split("\n")
+    assert "\x1b" not in told.title + told.body
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 300
+
+
+# --- what goes out when ----------------------------------------------------------------------------------------------
+
+
+class Post:
+    """Takes every message, or none."""
+
+    def __init__(self, *, works: bool = True) -> None:
+        self.taken: list[Notification] = []
+        self.works = works
+
+    def __call__(self, one: Notification) -> list[Sent]:
+        if self.works:
+            self.taken.append(one)
+        return [Sent("JSON (address 1)", self.works, "so")]
+
+
+def put(home: Home, post: Post, told: Notification | None, now: datetime = NOON, **changes: Any) -> None:
+    Outbox(home.outbox, settings_with(**{"notify_batch_minutes": 0, **changes}), now).put(told, post)
+
+
+def told(text: str, level: Level = Level.IMPORTANT) -> Notification:
+    return Notification(text, f"body of {text}", level)
+
+
+@pytest.mark.parametrize(("least", "taken"), [("routine", "abc"), ("important", "bc"), ("urgent", "c")])
+def test_what_matters_less_than_wanted_is_not_told(home: Home, least: str, taken: str) -> None:
+    post = Post()
+    for text, level in zip("abc", Level, strict=True):
+        put(home, post, told(text, level), notify_level=least)
+    assert "".join(one.title for one in post.taken) == taken
+
+
+def test_in_quiet_hours_the_urgent_goes_out_and_takes_the_rest_along(home: Home) -> None:
+    night = datetime(2026, 6, 15, 23, tzinfo=datetime.now().astimezone().tzinfo).astimezone(UTC)
+    post, quiet = Post(), dict[str, Any](notify_quiet_hours="22:00-07:00")
+    put(home, post, told("a"), night, **quiet)
+    put(home, post, told("b"), night + timedelta(hours=1), **quiet)
+    assert post.taken == []
+    put(home, post, None, night + timedelta(hours=9), **quiet)
+    assert [one.title for one in post.taken] == ["b (and 1 more)"]
+    assert "body of a" in post.taken[0].body
+    put(home, post, told("c"), night, **quiet)
+    put(home, post, told("d", Level.URGENT), night, **quiet)
+    assert post.taken[1].title == "d (and 1 more)"
+
+
+@pytest.mark.parametrize(
+    ("hours", "at", "quiet"),
+    [("22:00-07:00", 23, True), ("22:00-07:00", 3, True), ("22:00-07:00", 7, False), ("22:00-07:00", 12, False),
+     ("12:00-13:00", 12, True), ("12:00-13:00", 13, False), (None, 3, False)],
+)  # fmt: skip
+def test_quiet_hours_go_by_this_computers_clock_and_over_midnight(hours: str | None, at: int, quiet: bool) -> None:  # noqa: FBT001
+    here = datetime(2026, 6, 15, at, tzinfo=datetime.now().astimezone().tzinfo)
+    assert is_quiet(here.astimezone(UTC), hours) is quiet
+
+
+def test_messages_that_come_soon_after_another_wait_and_go_out_together(home: Home) -> None:
+    post, batch = Post(), dict[str, Any](notify_batch_minutes=10)
+    put(home, post, told("a"), NOON, **batch)
+    put(home, post, told("b"), NOON + timedelta(minutes=3), **batch)
+    put(home, post, told("c"), NOON + timedelta(minutes=9), **batch)
+    assert [one.title for one in post.taken] == ["a"]
+    put(home, post, None, NOON + timedelta(minutes=10), **batch)
+    assert [one.title for one in post.taken] == ["a", "c (and 1 more)"]
+
+
+def test_the_same_words_are_said_once_a_day(home: Home) -> None:
+    post = Post()
+    for hours in (0, 1, 23, 24, 25):
+        put(home, post, told("a", Level.URGENT), NOON + timedelta(hours=hours))
+    assert len(post.taken) == 2
+
+
+def test_what_nobody_took_is_kept_within_bounds_and_sent_with_the_next(home: Home) -> None:
+    post = Post(works=False)
+    for number in range(MOST_HELD + 5):
+        put(home, post, told(f"a{number}"))
+    post.works = True
+    put(home, post, told("last"))
+    assert post.taken[0].title == f"last (and {MOST_HELD - 1} more)"
+    put(home, post, None)
+    assert len(post.taken) == 1
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"[]", b"no JSON", b"\xff", b'{"held": [{"title": 1}], "said": {}, "last": null}']
+)
+def test_a_damaged_outbox_loses_its_messages_and_nothing_else(home: Home, damage: bytes) -> None:
+    home.outbox.write_bytes(damage)
+    post = Post()
+    put(home, post, told("a"))
+    assert [one.title for one in post.taken] == ["a"]
+
+
+def test_two_at_the_outbox_lose_nothing(home: Home) -> None:
+    quiet: dict[str, Any] = {"notify_quiet_hours": "00:00-23:59"}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: put(home, Post(), told(f"a{number}"), **quiet), range(20)))
+    assert len(json.loads(home.outbox.read_text())["held"]) == 20
