@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -22,3 +24,17 @@ def answer_console(kind: type[Console] = Console, least: int = 0, **options: Any
         console.width = PLAIN_WIDTH
     console.width = max(console.width, least)
     return console
+
+
+def forget_typed() -> None:
+    """Throw away what was typed at the terminal so far: nobody answers a question that was not there yet."""
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415  (of that system alone)
+
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+    else:
+        import termios  # noqa: PLC0415  (of the other systems)
+
+        with suppress(termios.error, OSError, ValueError):  # no terminal has anything typed
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)

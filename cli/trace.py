@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.prompt import Confirm
 from rich.text import Text
 
-from cli.console import answer_console
+from cli.console import answer_console, forget_typed
 from cli.hints import hinted
 from cli.naming import headline
 from cli.speech import Speech
@@ -168,6 +168,7 @@ class Trace:
         self._console.print(approval_screen(wanted.orders, wanted.warnings))
         if not self._interactive:
             return None
+        forget_typed()  # a line that was meant for something else must send no order
         return Approval(granted=Confirm.ask("Send them?", console=self._console, default=False), why="asked on screen")
 
     def finish(self, record: RunRecord, home: Home) -> None:

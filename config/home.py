@@ -138,6 +138,11 @@ def account_lock(account_id: str) -> Path:
     return user_data_path(APP, appauthor=False) / "locks" / f"{re.sub(r'[^A-Za-z0-9]', '_', account_id)}.lock"
 
 
+def crontab_lock() -> Path:
+    """Held by the one process of this user that changes the crontab, from whichever home."""
+    return user_data_path(APP, appauthor=False) / "locks" / "crontab.lock"
+
+
 def find_home(override: Path | None, environ: Mapping[str, str]) -> Home:
     """The home `override` names, else SMART_AGENT_HOME, else the platform's folder for such data."""
     named = override or (Path(text) if (text := environ.get(HOME_VARIABLE, "").strip()) else None)

@@ -50,7 +50,7 @@ class Conversation:
         self._greet()
         with suppress(Done, EOFError):
             for line in self._lines():
-                self._take(line.strip())
+                self._take(line.encode(errors="replace").decode().strip())  # a pipe may hold what is no text
         if self._has_asked:
             again = typed(f"chat --thread {shlex.quote(self._thread)}", self._place)
             self._console.print(Text(f"Go on with this chat by: {again}", style="dim"))

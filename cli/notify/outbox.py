@@ -19,8 +19,8 @@ from config.settings import Settings
 MOST_HELD = 50
 SAME = timedelta(hours=24)
 """The same words are not sent twice within this time: a run that fails every hour fails once a day."""
-PATIENCE = 5.0
-"""Seconds that another process may have the outbox."""
+PATIENCE = 20.0
+"""Seconds that another process may have the outbox, which sends meanwhile."""
 
 
 @dataclass

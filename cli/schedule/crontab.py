@@ -10,9 +10,11 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from cli.schedule.job import Entry, Job, NotScheduled
+from config.home import crontab_lock
 
 OURS = re.compile(
     rb"\s*(?P<when>[^#\s]\S*(?:\s+\S+){4})\s+(?P<command>.*)# smart-agent schedule (?P<id>[0-9a-f]{6})\s*"
@@ -38,12 +40,13 @@ class Crontab:
 
     def _change(self, change: Callable[[bytes], bytes]) -> None:
         """Read, change and write in one go, as a person may have edited it since it was shown."""
-        after = change(_read())
-        written = _crontab("-", content=after)
-        if written.returncode:
-            raise NotScheduled(f"crontab did not take it ({_said(written)}); it is as it was.")
-        if _read() != after:
-            raise NotScheduled("The crontab is not what was written to it just now. Look at it: crontab -l")
+        with _alone():
+            after = change(_read())
+            written = _crontab("-", content=after)
+            if written.returncode:
+                raise NotScheduled(f"crontab did not take it ({_said(written)}); it is as it was.")
+            if _read() != after:
+                raise NotScheduled("The crontab is not what was written to it just now. Look at it: crontab -l")
 
 
 def line_of(job: Job) -> str:
@@ -78,6 +81,21 @@ def _words_of(command: str) -> tuple[str, ...]:
     except ValueError:  # edited by hand, and its quotes do not close
         return (command,)
     return words[: words.index(">>")] if ">>" in words else words
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Another process of ours would read what this one is about to change, and write it back without the change."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415  (only for those who write)
+
+    file = crontab_lock()
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = FileLock(file).acquire(timeout=4 * SECONDS)
+    except (Timeout, OSError) as error:
+        raise NotScheduled(f"The crontab cannot be had alone ({error}); it was left as it is. Try again.") from None
+    with lock:
+        yield
 
 
 def _read() -> bytes:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import sqlite3
+import time
 from contextlib import closing
 from typing import Any
 
@@ -35,6 +36,10 @@ def talkative(body: Body, _number: int) -> Reply:
     if word == "wait":
         WAITING.set()
         return Silence(60)
+    if word == "slow":
+        WAITING.set()
+        time.sleep(1.5)
+        return Say("", (Call("propose_trades", {"trades": [NVDA]}),)) if not told else Say("You own NVDA.")
     if word == "hostile":
         return Say("", (Call("find_contract", {"symbol": HOSTILE}),)) if not told else Say(f"It said: {told[0]}")
     if word in WISHES:
@@ -276,3 +281,19 @@ async def test_what_the_model_may_not_call_is_in_the_log_and_the_key_is_in_no_fi
     assert "refused place_order" in err
     assert "the model called place_order, which is not among its tools" in home.log_file("trading_log.log").read_text()
     assert not [file for file in home.root.rglob("*") if file.is_file() and KEY.encode() in file.read_bytes()]
+
+
+@pytest.mark.slow
+async def test_a_yes_that_was_typed_before_the_question_is_none(home: Home) -> None:
+    """A line that was meant for something else must not send what a lying model proposes on a harmless question."""
+    async with model_server(talkative) as server:
+        chat = Terminal(home, server)
+        WAITING.clear()
+        await chat.hear("slow what do I own?")
+        await asyncio.wait_for(WAITING.wait(), 60)
+        chat.child.send("y\r")
+        await chat.says("Send them?")
+        chat.child.send("n\r")
+        await chat.says("declined")
+        await chat.ends()
+    assert sent(home) == []

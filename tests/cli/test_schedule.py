@@ -11,6 +11,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -58,6 +59,7 @@ def crontab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program(tmp_path / "bin" / "crontab", CRONTAB.format(file=file))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return file
 
 
@@ -87,6 +89,20 @@ def as_cron(line: str, user_home: Path) -> int:
 
 
 # What is shown, asked and written.
+
+
+def test_several_that_write_the_crontab_at_once_lose_nothing(tmp_path: Path, crontab: Path) -> None:
+    """As somebody's own script may add a schedule for each home; reading and writing take their time here."""
+    slow = CRONTAB.format(file=crontab).replace("  -l)", "  -l) sleep 0.1;").replace("  -)", "  -) sleep 0.1;")
+    program(tmp_path / "bin" / "crontab", slow)
+    crontab.write_bytes(b"# before\n")
+    jobs = [Job(Path("/bin/smart-agent"), Home(Path(f"/home/{number}")), DAILY) for number in range(5)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Crontab().add, jobs))
+    assert {entry.id for entry in Crontab().entries()} == {job.id for job in jobs}
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Crontab().remove, [job.id for job in jobs]))
+    assert crontab.read_bytes() == b"# before\n"
 
 
 def test_without_a_yes_it_shows_everything_and_writes_nothing(home: Home, crontab: Path) -> None:
