@@ -132,7 +132,6 @@ def emergency_stop(
     """
     place = _home_to_halt(home)
     halted = _halted(place, plain(why))
-    state = f"Trading is {'halted' if halted else 'NOT halted'}, and open orders may still work: {LOOK}."
     command = RunCommand.written(
         config=config,
         prices=prices,
@@ -144,6 +143,16 @@ def emergency_stop(
         tws_client_id=client_id,
         tws_account=account,
     )
+    try:
+        _cancel_open_orders(place, command, halted=halted)
+    finally:  # the broker first
+        if halted:
+            tell_of_halt(plain(why), place)
+
+
+def _cancel_open_orders(place: Home, command: RunCommand, *, halted: bool) -> None:
+    """Cancel them, and say what became of each; how it went is the exit code."""
+    state = f"Trading is {'halted' if halted else 'NOT halted'}, and open orders may still work: {LOOK}."
     try:
         settings = command.settings_for_cancelling(place)
     except ConfigError as error:
@@ -164,8 +173,6 @@ def emergency_stop(
         exit_with(exit_code(describe("sense", error).outcome) if is_broker else ExitCode.FAILED, f"{error} {state}")
     for order in orders:
         _say(order.words, "green" if order.done else "red")
-    if halted:
-        tell_of_halt(plain(why), place)
     if not orders:
         from cli.naming import broker_named  # noqa: PLC0415
 

@@ -22,7 +22,7 @@ def typed(command: str, place: Home) -> str:
     return f"smart-agent {command}{in_home(place, os.environ)}"
 
 
-def hinted(words: str, place: Home) -> str:
-    """`words`, whose commands in backquotes are as they are typed in this shell."""
-    option = in_home(place, os.environ)
+def hinted(words: str, place: Home, environ: Mapping[str, str] = os.environ) -> str:
+    """`words`, whose commands in backquotes are as they are typed in a shell with `environ`, by default this one."""
+    option = in_home(place, environ)
     return COMMAND.sub(lambda found: f"`{found[1]}{option}`", words)

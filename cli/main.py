@@ -94,6 +94,7 @@ def smart_agent(
 def main() -> None:
     os.umask(0o077)  # what somebody owns is nobody else's business
     logging.raiseExceptions = False  # the screen is not the place for what the log could not take
+    logging.getLogger("smart_agent").addHandler(logging.NullHandler())  # nor for what is logged where no log is kept
     letters.spell()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -63,44 +64,52 @@ def send_test(home: HomeOption = None, config: ConfigOption = None) -> None:
 
 def tell_of(ending: Ending, settings: Settings, place: Home) -> None:
     """Tell what became of a run."""
-    if settings.notify_urls is None:
-        return
+    if settings.notify_urls is not None:
+        with _harmless():
+            _send(_about(ending, place), settings, place)
+
+
+def _about(ending: Ending, place: Home) -> Notification:
     from cli.notify.messages import of_failure, of_run  # noqa: PLC0415
     from graph.journal import Journal, JournalError  # noqa: PLC0415
 
     record, question = ending.record, None
     if record is None:
-        tell(of_failure(ending.sentence), settings, place)
-        return
+        return of_failure(ending.sentence, ending.code, place)
     with suppress(JournalError), closing(Journal(place.database)) as journal:
         question = next((one for one in journal.questions.open() if one.run_id == record.run_id), None)
-    tell(of_run(record, question, place), settings, place)
+    return of_run(record, question, place)
 
 
 def tell_of_halt(why: str, place: Home) -> None:
     """Tell that a person has halted trading, by whatever can be used of the settings."""
     if not os.environ.get(VARIABLE):
         return
-    from cli.notify.messages import of_halt  # noqa: PLC0415
+    with _harmless():
+        from cli.notify.messages import of_halt  # noqa: PLC0415
 
-    tell(of_halt(why, place), RunCommand().load_usable(place), place)
+        _send(of_halt(why, datetime.now(UTC), place), RunCommand().load_usable(place), place)
 
 
-def tell(notification: Notification | None, settings: Settings, place: Home) -> None:
-    """Send it, and what waited before it, as far as the settings allow; what is wrong is said in one line."""
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """What breaks in here is said in one line, and breaks nothing else."""
+    try:
+        yield
+    except Exception as error:
+        log.warning("no notification could be sent", exc_info=error)
+        _say(f"No notification could be sent ({type(error).__name__}).")
+
+
+def _send(notification: Notification, settings: Settings, place: Home) -> None:
+    """Send it, and what waited before it, as far as the settings allow; who could not be told is said, a line each."""
     if settings.notify_urls is None:
         return
     from cli.notify.outbox import Outbox  # noqa: PLC0415  (not for those who want no messages)
     from cli.notify.sending import send  # noqa: PLC0415
 
     urls = settings.notify_urls.get_secret_value().split()
-    try:
-        failed = Outbox(place.outbox, settings, datetime.now(UTC)).put(notification, lambda one: send(one, urls))
-    except Exception as error:
-        log.warning("no notification could be sent", exc_info=error)
-        _say(f"No notification could be sent ({type(error).__name__}); the log has more.")
-        return
-    for one in failed:
+    for one in Outbox(place.outbox, settings, datetime.now(UTC)).put(notification, lambda one: send(one, urls)):
         log.warning("notification to %s: %s", one.service, one.words)
         _say(f"Notification to {one.service}: {one.words}")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
 
 from cli.amounts import money
-from cli.hints import in_home
+from cli.exit_codes import ExitCode, exit_code
+from cli.hints import hinted, in_home
 from config.home import Home
 from graph.journal import Question
 from graph.record import Outcome, RunRecord
@@ -65,30 +67,33 @@ ROUTINE = {
 def of_run(record: RunRecord, question: Question | None, place: Home) -> Notification:
     """What became of a run; with the `question` it waits with, what to type."""
     title, level = _head(record)
-    lines = [record.message, *_orders(record), *_drift(record)]
     if question and record.outcome is Outcome.WAITING_FOR_APPROVAL:
-        lines = [*_wanted(question), *_commands(question, place)]
-    return Notification(one_line(title, MOST_OF_A_LINE), _body(lines), level)
+        body = _body(_wanted(question), _commands(question, place))
+    else:
+        body = _body([hinted(record.message, place, ELSEWHERE), *_orders(record), *_drift(record)])
+    return Notification(one_line(title, MOST_OF_A_LINE), body, level)
 
 
-def of_failure(sentence: str, level: Level = Level.URGENT) -> Notification:
-    """A run that came to no record."""
-    return Notification("A run failed", _body([sentence]), level)
+def of_failure(sentence: str, code: ExitCode, place: Home) -> Notification:
+    """A run that came to no record, but to an exit code."""
+    title = next((words for outcome, words in URGENT.items() if exit_code(outcome) is code), URGENT[Outcome.FAILED])
+    return Notification(title, _body([hinted(sentence, place, ELSEWHERE)]), Level.URGENT)
 
 
-def of_halt(why: str, place: Home) -> Notification:
-    resume = f"smart-agent resume{in_home(place, ELSEWHERE)}"
-    return Notification("Trading is halted", _body([why, f"No order is sent until: {resume}"]), Level.URGENT)
+def of_halt(why: str, at: datetime, place: Home) -> Notification:
+    """That a person halted trading; by its time (UTC) each halt is news, also one for the same reason."""
+    resume = f"No order is sent until: smart-agent resume{in_home(place, ELSEWHERE)}"
+    return Notification("Trading is halted", _body([f"{at:%Y-%m-%d %H:%M:%S} UTC: {why}"], [resume]), Level.URGENT)
 
 
 def _head(record: RunRecord) -> tuple[str, Level]:
     outcome = record.outcome
     if outcome in URGENT:
         return URGENT[outcome], Level.URGENT
-    stopped = [one.symbol for one in _filled(record) if one.symbol in _stopped_out(record)]
+    stopped = _at_stop_loss(record)
     rejected = [one for one in record.orders if one.status is OrderStatus.REJECTED]
     if stopped:
-        return f"Stop loss: sold {', '.join(dict.fromkeys(stopped))}", Level.IMPORTANT
+        return f"Stop loss hit: {', '.join(stopped)}", Level.IMPORTANT
     if rejected:
         return f"The broker rejected {_named(rejected[0])}", Level.IMPORTANT
     if outcome is Outcome.TRADED:
@@ -98,10 +103,10 @@ def _head(record: RunRecord) -> tuple[str, Level]:
     return ROUTINE[outcome], Level.ROUTINE
 
 
-def _stopped_out(record: RunRecord) -> set[str]:
-    """The symbols whose stop loss was hit."""
+def _at_stop_loss(record: RunRecord) -> list[str]:
+    """The symbols that were to be sold since they hit their stop loss, whatever became of it."""
     trades = record.plan.trades if record.plan else ()
-    return {one.symbol for one in trades if one.protective and "stop_loss" in one.reason}
+    return [one.symbol for one in trades if one.protective and "stop_loss" in one.reason]
 
 
 def _filled(record: RunRecord) -> list[OrderRecord]:
@@ -142,9 +147,9 @@ def _commands(question: Question, place: Home) -> Iterator[str]:
     yield f'smart-agent reject {question.run_id}{here} --why "…"'
 
 
-def _body(lines: list[str]) -> str:
-    """Somebody else's words among them are one line each, and never a command."""
-    told = [one_line(line, MOST_OF_A_LINE) for line in lines]
-    *first, last = told
-    kept = [*first[: MOST_LINES - 1], last] if len(told) > MOST_LINES else told
-    return "\n".join(kept)
+def _body(lines: Iterable[str], commands: Iterable[str] = ()) -> str:
+    """The first line, the commands, which are never cut, and the other lines, each one line whoever wrote it."""
+    first, *others = (one_line(line, MOST_OF_A_LINE) for line in lines)
+    if len(others) > MOST_LINES:
+        others = [*others[:MOST_LINES], f"… and {len(others) - MOST_LINES} more lines"]
+    return "\n".join([first, *commands, *others])

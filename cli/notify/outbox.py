@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
+from pydantic import TypeAdapter
 
 from cli.notify.messages import Level, Notification
 from cli.notify.sending import Sent
 from config.json_file import write_object
+from config.problems import ConfigError
 from config.settings import Settings
+from portfolio.models import Utc
 
 MOST_HELD = 50
 SAME = timedelta(hours=24)
 """The same words are not sent twice within this time: a run that fails every hour fails once a day."""
-PATIENCE = 20.0
-"""Seconds that another process may have the outbox, which sends meanwhile."""
+PATIENCE = 5.0
+"""Seconds that another process may have the outbox."""
 
 
 @dataclass
 class Kept:
-    """`held` wait to be sent, the oldest first; `said` tells when each text last went out, `last` when any did."""
+    """`held` wait, the oldest first; `said` tells when each text last went out, `last` when one not urgent did."""
 
     held: list[Notification] = field(default_factory=list)
-    said: dict[str, datetime] = field(default_factory=dict)
-    last: datetime | None = None
+    said: dict[str, Utc] = field(default_factory=dict)
+    last: Utc | None = None
+
+
+KEPT = TypeAdapter(Kept)
 
 
 class Outbox:
@@ -38,36 +43,50 @@ class Outbox:
     def __init__(self, file: Path, settings: Settings, now: datetime) -> None:
         self._file, self._settings, self._now = file, settings, now
 
-    def put(self, new: Notification | None, send: Callable[[Notification], Sequence[Sent]]) -> Sequence[Sent]:
+    def put(self, new: Notification, send: Callable[[Notification], Sequence[Sent]]) -> Sequence[Sent]:
         """Send what may go out now, as one message; where it did not arrive, if it did not.
 
-        What nobody took waits for the next time.
+        What nobody took waits for the next time. What cannot be kept to wait goes out at once.
         """
-        with FileLock(self._file.with_suffix(".lock"), timeout=PATIENCE):
-            kept = _read(self._file)
-            if new and new.level >= Level[self._settings.notify_level.upper()] and not self._was_said(new, kept):
-                kept.held = [*kept.held, new][-MOST_HELD:]
-            if not kept.held or not self._may_go_out(kept):
+        is_wanted = new.level >= Level[self._settings.notify_level.upper()]
+        try:
+            with FileLock(self._file.with_suffix(".lock"), timeout=PATIENCE):
+                sent = self._put(new if is_wanted else None, send)
+        except (OSError, ConfigError):  # another process has the outbox for too long, or it cannot be written
+            sent = send(new) if is_wanted else ()
+        return [one for one in sent if not one.arrived]
+
+    def _put(self, new: Notification | None, send: Callable[[Notification], Sequence[Sent]]) -> Sequence[Sent]:
+        kept = _read(self._file)
+        if new and not self._was_said(new, kept):
+            kept.held = [*kept.held, new][-MOST_HELD:]
+        _write(self._file, kept)  # before it is sent, which takes long enough to be ended meanwhile
+        if not kept.held or not self._may_go_out(kept):
+            return ()
+        message = _together(kept.held)
+        sent = send(message)
+        if any(one.arrived for one in sent):
+            kept.said = {text: at for text, at in kept.said.items() if self._is_within(SAME, at)}
+            kept.said |= {_text(one): self._now for one in kept.held}
+            kept.held, kept.last = [], kept.last if message.level is Level.URGENT else self._now
+            with suppress(ConfigError):  # then it is told twice
                 _write(self._file, kept)
-                return ()
-            sent = send(_together(kept.held))
-            if any(one.arrived for one in sent):
-                kept.said = {text: at for text, at in kept.said.items() if self._now - at < SAME}
-                kept.said |= {_text(one): self._now for one in kept.held}
-                kept.held, kept.last = [], self._now
-            _write(self._file, kept)
-            return [one for one in sent if not one.arrived]
+        return sent
 
     def _was_said(self, new: Notification, kept: Kept) -> bool:
         at = kept.said.get(_text(new))
-        return any(_text(one) == _text(new) for one in kept.held) or (at is not None and self._now - at < SAME)
+        return new in kept.held or (at is not None and self._is_within(SAME, at))
 
     def _may_go_out(self, kept: Kept) -> bool:
         if any(one.level is Level.URGENT for one in kept.held):
             return True
         pause = timedelta(minutes=self._settings.notify_batch_minutes)
-        is_soon = kept.last is not None and self._now - kept.last < pause
+        is_soon = kept.last is not None and self._is_within(pause, kept.last)
         return not is_soon and not is_quiet(self._now, self._settings.notify_quiet_hours)
+
+    def _is_within(self, time: timedelta, at: datetime) -> bool:
+        """Whether `at` is less than that ago; what a clock that went wrong says of the future is not."""
+        return timedelta(0) <= self._now - at < time
 
 
 def is_quiet(now: datetime, hours: str | None) -> bool:
@@ -95,18 +114,10 @@ def _together(held: Sequence[Notification]) -> Notification:
 def _read(file: Path) -> Kept:
     """What is kept; a file that cannot be read is none, as no run may depend on it."""
     try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        held = [Notification(one["title"], one["body"], Level(one["level"])) for one in found["held"]]
-        said = {text: datetime.fromisoformat(at) for text, at in found["said"].items()}
-        return Kept(held, said, datetime.fromisoformat(found["last"]) if found["last"] else None)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return KEPT.validate_json(file.read_bytes())
+    except (OSError, ValueError):
         return Kept()
 
 
 def _write(file: Path, kept: Kept) -> None:
-    document = {
-        "held": [asdict(one) for one in kept.held],
-        "said": {text: at.isoformat() for text, at in kept.said.items()},
-        "last": kept.last.isoformat() if kept.last else None,
-    }
-    write_object(file, document)
+    write_object(file, KEPT.dump_python(kept, mode="json"))

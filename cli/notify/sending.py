@@ -69,6 +69,8 @@ class _Letter(Thread):
         if not isinstance(service, apprise.NotifyBase):
             return False, "this is no address that Apprise knows; see docs/notifications.md"
         self._service = f"{service.service_name} ({self._service})"
+        if service.overflow_mode is apprise.OverflowMode.UPSTREAM:  # a service refuses what is too long for it
+            service.overflow_mode = apprise.OverflowMode.TRUNCATE
         told = self._notification
         sender = apprise.Apprise()
         sender.add(service)

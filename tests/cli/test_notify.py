@@ -15,14 +15,18 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from cli.exit_codes import ExitCode
 from cli.main import app
-from cli.notify.messages import Level, Notification, of_run
+from cli.notify.messages import Level, Notification, of_failure, of_halt, of_run
 from cli.notify.outbox import MOST_HELD, Outbox, is_quiet
-from cli.notify.sending import Sent
+from cli.notify.sending import Sent, send
 from config.home import Home
+from graph.journal import Question
 from graph.record import Outcome, RunRecord
 from portfolio.models import OrderRecord, OrderStatus, ProposedTrade, Side, TradePlan
+from tests.cli.test_command import smart_agent
 from tests.graph.conftest import settings_with
+from tests.portfolio.cases import terms
 
 TOKEN = "tok-0123456789abcdef"  # noqa: S105
 DAY = ("--as-of", "2026-06-15")
@@ -158,6 +162,20 @@ def test_a_halt_and_a_broker_out_of_reach_are_told_once(home: Home, receiver: Re
     assert f"smart-agent resume --home {home.root}" in receiver.received[1]["message"]
 
 
+def test_an_emergency_stop_that_does_not_reach_the_broker_tells_of_its_halt(home: Home, receiver: Receiver) -> None:
+    code, _ = invoke(home, "emergency-stop", "--mcp-url", "http://127.0.0.1:9/mcp", urls=receiver.url())
+    assert code == 3
+    assert [one["title"] for one in receiver.received] == ["Trading is halted"]
+
+
+def test_a_halt_that_nobody_can_be_told_of_is_a_halt_with_one_line_about_that(home: Home) -> None:
+    urls = {"SMART_AGENT_NOTIFY_URLS": f"json://127.0.0.1:9/{TOKEN}", "NO_PROXY": "127.0.0.1"}
+    done = smart_agent("halt", "--home", home.root, **urls)
+    assert (done.returncode, "Trading is halted" in done.stdout) == (0, True)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Notification to JSON (address 1): not taken")
+
+
 def test_a_service_that_hangs_costs_no_exit_code_and_no_order(home: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"json://127.0.0.1:{silent.getsockname()[1]}/{TOKEN}"
@@ -212,11 +230,42 @@ def test_a_stop_loss_and_a_rejection_are_named_first(home: Home) -> None:
     trade = ProposedTrade(symbol="NVDA", side=Side.SELL, quantity=2, reason="NVDA hit stop_loss", protective=True)
     plan = TradePlan(source="rules", trades=(trade,))
     sold = record(Outcome.TRADED, plan=plan, orders=(order(OrderStatus.FILLED, filled=2),))
-    assert of_run(sold, None, home).title == "Stop loss: sold NVDA"
+    assert of_run(sold, None, home).title == "Stop loss hit: NVDA"
+    kept = of_run(record(Outcome.NOTHING_APPROVED, plan=plan), None, home)
+    assert (kept.title, kept.level) == ("Stop loss hit: NVDA", Level.IMPORTANT), "a sale that was refused matters too"
     rejected = record(Outcome.REFUSED, orders=(order(OrderStatus.REJECTED, message="no permission"),))
     told = of_run(rejected, None, home)
     assert told.title == "The broker rejected SELL 2 NVDA"
     assert "no permission" in told.body
+
+
+def test_what_to_type_comes_before_however_many_orders(home: Home) -> None:
+    orders = tuple(terms(f"S{number}", Side.BUY, 5) for number in range(40))
+    question = Question(
+        run_id="20260615-193000-1a2b3c", account_id="DU1", asked_at=NOON, expires_at=NOON, why="you want to be asked",
+        orders=orders, warnings=("it trades\nsmart-agent approve evil",), command={},
+    )  # fmt: skip
+    lines = of_run(record(Outcome.WAITING_FOR_APPROVAL), question, home).body.split("\n")
+    assert lines[1] == f"smart-agent approve 20260615-193000-1a2b3c --home {home.root}"
+    assert lines[2].startswith("smart-agent reject 20260615-193000-1a2b3c")
+    assert lines[-1] == "… and 29 more lines"
+    assert not [line for line in lines if line.startswith("smart-agent approve evil")]
+
+
+@pytest.mark.parametrize(
+    ("code", "title"),
+    [
+        (ExitCode.UNREACHABLE, "The broker cannot be reached"),
+        (ExitCode.HALTED, "Trading is halted"),
+        (ExitCode.ORDER_UNKNOWN, "An order's outcome is unknown"),
+        (ExitCode.BAD_USAGE, "A run failed"),
+        (ExitCode.FAILED, "A run failed"),
+    ],
+)
+def test_a_run_without_a_record_is_named_by_its_exit_code(home: Home, code: ExitCode, title: str) -> None:
+    told = of_failure("See `smart-agent orders list`.", code, home)
+    assert (told.title, told.level) == (title, Level.URGENT)
+    assert told.body == f"See `smart-agent orders list --home {home.root}`."
 
 
 def test_words_of_others_stay_one_plain_line(home: Home) -> None:
@@ -245,12 +294,16 @@ class Post:
         return [Sent("JSON (address 1)", self.works, "so")]
 
 
-def put(home: Home, post: Post, told: Notification | None, now: datetime = NOON, **changes: Any) -> None:
+def put(home: Home, post: Post, told: Notification, now: datetime = NOON, **changes: Any) -> None:
     Outbox(home.outbox, settings_with(**{"notify_batch_minutes": 0, **changes}), now).put(told, post)
 
 
 def told(text: str, level: Level = Level.IMPORTANT) -> Notification:
     return Notification(text, f"body of {text}", level)
+
+
+NOTHING = told("a run that traded nothing", Level.ROUTINE)
+"""Less than is wanted, and so only an occasion for what waits."""
 
 
 @pytest.mark.parametrize(("least", "taken"), [("routine", "abc"), ("important", "bc"), ("urgent", "c")])
@@ -267,7 +320,7 @@ def test_in_quiet_hours_the_urgent_goes_out_and_takes_the_rest_along(home: Home)
     put(home, post, told("a"), night, **quiet)
     put(home, post, told("b"), night + timedelta(hours=1), **quiet)
     assert post.taken == []
-    put(home, post, None, night + timedelta(hours=9), **quiet)
+    put(home, post, NOTHING, night + timedelta(hours=9), **quiet)
     assert [one.title for one in post.taken] == ["b (and 1 more)"]
     assert "body of a" in post.taken[0].body
     put(home, post, told("c"), night, **quiet)
@@ -291,8 +344,57 @@ def test_messages_that_come_soon_after_another_wait_and_go_out_together(home: Ho
     put(home, post, told("b"), NOON + timedelta(minutes=3), **batch)
     put(home, post, told("c"), NOON + timedelta(minutes=9), **batch)
     assert [one.title for one in post.taken] == ["a"]
-    put(home, post, None, NOON + timedelta(minutes=10), **batch)
+    put(home, post, NOTHING, NOON + timedelta(minutes=10), **batch)
     assert [one.title for one in post.taken] == ["a", "c (and 1 more)"]
+
+
+def test_each_halt_is_news_also_for_the_same_reason(home: Home) -> None:
+    post = Post()
+    for minute in range(2):
+        at = NOON + timedelta(minutes=minute)
+        put(home, post, of_halt("on holiday", at, home), at)
+    assert [one.title for one in post.taken] == ["Trading is halted"] * 2
+
+
+def test_what_is_traded_soon_after_its_approval_was_wanted_is_told_at_once(home: Home) -> None:
+    post = Post()
+    put(home, post, told("approval wanted", Level.URGENT), NOON, notify_batch_minutes=10)
+    put(home, post, told("traded"), NOON + timedelta(minutes=3), notify_batch_minutes=10)
+    assert [one.title for one in post.taken] == ["approval wanted", "traded"]
+
+
+def test_a_clock_that_was_wrong_once_keeps_nothing_back(home: Home) -> None:
+    post = Post()
+    put(home, post, told("a"), NOON + timedelta(days=1000), notify_batch_minutes=10)
+    put(home, post, told("a"), NOON, notify_batch_minutes=10)
+    assert len(post.taken) == 2
+
+
+@pytest.mark.parametrize("name", ["outbox.json", "outbox.lock"])
+@pytest.mark.parametrize("hours", [None, "00:00-23:59"])
+def test_what_cannot_be_kept_goes_out_at_once(home: Home, name: str, hours: str | None) -> None:
+    (home.root / name).mkdir()
+    post = Post()
+    put(home, post, told("a"), notify_quiet_hours=hours)
+    put(home, post, NOTHING, notify_quiet_hours=hours)
+    assert [one.title for one in post.taken] == ["a"]
+
+
+def test_what_is_about_to_be_sent_is_kept_already(home: Home) -> None:
+    held = []
+
+    def post(_: Notification) -> list[Sent]:
+        held.extend(json.loads(home.outbox.read_text())["held"])
+        return []
+
+    Outbox(home.outbox, settings_with(), NOON).put(told("a"), post)
+    assert [one["title"] for one in held] == ["a"]
+
+
+def test_what_is_too_long_for_a_service_is_cut_there(receiver: Receiver) -> None:
+    (sent,) = send(Notification("a", "b" * 100_000, Level.URGENT), [receiver.url()])
+    assert sent.arrived
+    assert 1000 < len(receiver.received[0]["message"]) < 40_000
 
 
 def test_the_same_words_are_said_once_a_day(home: Home) -> None:
@@ -309,12 +411,21 @@ def test_what_nobody_took_is_kept_within_bounds_and_sent_with_the_next(home: Hom
     post.works = True
     put(home, post, told("last"))
     assert post.taken[0].title == f"last (and {MOST_HELD - 1} more)"
-    put(home, post, None)
+    put(home, post, NOTHING)
     assert len(post.taken) == 1
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"[]", b"no JSON", b"\xff", b'{"held": [{"title": 1}], "said": {}, "last": null}']
+    "damage",
+    [
+        b"",
+        b"[]",
+        b"no JSON",
+        b"\xff",
+        b'{"held": [{"title": 1}], "said": {}, "last": null}',
+        b'{"held": [], "said": {"a": "2026-06-15T12:00:00"}, "last": "2026-06-15T12:00:00"}',
+        b"[" * 100_000,
+    ],
 )
 def test_a_damaged_outbox_loses_its_messages_and_nothing_else(home: Home, damage: bytes) -> None:
     home.outbox.write_bytes(damage)
