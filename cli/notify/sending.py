@@ -18,6 +18,8 @@ KINDS = {
     Level.IMPORTANT: apprise.NotifyType.INFO,
     Level.URGENT: apprise.NotifyType.WARNING,
 }
+OURS = apprise.AppriseAsset(service_timeout=0, storage_mode="memory")
+"""Without a time limit Apprise starts no threads, for which the process would wait; it keeps nothing on the disk."""
 TALKATIVE = ("apprise", "urllib3", "requests_oauthlib", "oauthlib")
 """Loggers that may name addresses, tokens and all."""
 
@@ -65,14 +67,14 @@ class _Letter(Thread):
             self._outcome = (False, f"it could not be sent ({type(error).__name__})")
 
     def _send(self) -> tuple[bool, str]:
-        service = apprise.Apprise.instantiate(self._url)
+        service = apprise.Apprise.instantiate(self._url, asset=OURS)
         if not isinstance(service, apprise.NotifyBase):
             return False, "this is no address that Apprise knows; see docs/notifications.md"
         self._service = f"{service.service_name} ({self._service})"
         if service.overflow_mode is apprise.OverflowMode.UPSTREAM:  # a service refuses what is too long for it
             service.overflow_mode = apprise.OverflowMode.TRUNCATE
         told = self._notification
-        sender = apprise.Apprise()
+        sender = apprise.Apprise(asset=OURS)
         sender.add(service)
         arrived = sender.notify(
             title=told.title, body=told.body, notify_type=KINDS[told.level], body_format=apprise.NotifyFormat.TEXT

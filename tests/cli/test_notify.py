@@ -6,8 +6,10 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -36,8 +38,8 @@ NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 class Receiver(ThreadingHTTPServer):
     """Keeps what it is sent; a path that ends in 500 is answered so."""
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
+    def __init__(self, answer: Callable[..., BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), answer)
         self.received: list[dict[str, str]] = []
 
     def url(self, path: str = "") -> str:
@@ -57,7 +59,7 @@ class Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
+    with Receiver(Answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -174,6 +176,29 @@ def test_a_halt_that_nobody_can_be_told_of_is_a_halt_with_one_line_about_that(ho
     assert (done.returncode, "Trading is halted" in done.stdout) == (0, True)
     (line,) = done.stderr.splitlines()
     assert line.startswith("Notification to JSON (address 1): not taken")
+
+
+class Dripping(Answer):
+    """A byte at a time, without an end."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"x")
+                time.sleep(0.5)
+
+
+@pytest.mark.slow
+def test_a_service_whose_answer_never_ends_keeps_no_process_from_ending(home: Home) -> None:
+    with Receiver(Dripping) as drip:
+        threading.Thread(target=drip.serve_forever, daemon=True).start()
+        done = smart_agent("halt", "--home", home.root, SMART_AGENT_NOTIFY_URLS=drip.url(), NO_PROXY="127.0.0.1")
+        drip.shutdown()
+    assert done.returncode == 0
+    assert done.stderr == "Notification to JSON (address 1): no answer within 10 s\n"
 
 
 def test_a_service_that_hangs_costs_no_exit_code_and_no_order(home: Home) -> None:
