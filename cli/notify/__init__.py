@@ -77,13 +77,15 @@ def tell_of(ending: Ending, settings: Settings, place: Home) -> None:
     tell(of_run(record, question, place), settings, place)
 
 
-def tell_of_halt(why: str, place: Home) -> None:
-    """Tell that a person has halted trading, by whatever can be used of the settings."""
+def tell_of_halt(why: str, place: Home, *, is_over: bool = False) -> None:
+    """Tell that a person has halted trading, or lifted that, by whatever can be used of the settings."""
     if not os.environ.get(VARIABLE):
         return
-    from cli.notify.messages import of_halt  # noqa: PLC0415
+    from cli.notify.messages import of_halt, of_resume  # noqa: PLC0415
 
-    tell(of_halt(why, place), RunCommand().load_usable(place), place)
+    at = datetime.now(UTC)
+    told = of_resume(why, at) if is_over else of_halt(why, place, at)
+    tell(told, RunCommand().load_usable(place), place)
 
 
 def tell(notification: Notification | None, settings: Settings, place: Home) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
 
@@ -76,9 +77,19 @@ def of_failure(sentence: str, level: Level = Level.URGENT) -> Notification:
     return Notification("A run failed", _body([sentence]), level)
 
 
-def of_halt(why: str, place: Home) -> Notification:
+def of_halt(why: str, place: Home, at: datetime) -> Notification:
+    """That somebody halted trading; two halts are told apart by their time."""
     resume = f"smart-agent resume{in_home(place, ELSEWHERE)}"
-    return Notification("Trading is halted", _body([why, f"No order is sent until: {resume}"]), Level.URGENT)
+    words = [_since(why, at), f"No order is sent until: {resume}"]
+    return Notification("Trading is halted", _body(words), Level.URGENT)
+
+
+def of_resume(why: str, at: datetime) -> Notification:
+    return Notification("Trading goes on", _body([_since(why, at)]), Level.URGENT)
+
+
+def _since(why: str, at: datetime) -> str:
+    return f"{why} ({at:%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def _head(record: RunRecord) -> tuple[str, Level]:

@@ -54,7 +54,9 @@ class Outbox:
             if any(one.arrived for one in sent):
                 kept.said = {text: at for text, at in kept.said.items() if self._now - at < SAME}
                 kept.said |= {_text(one): self._now for one in kept.held}
-                kept.held, kept.last = [], self._now
+                if not _is_urgent(kept.held):  # what could not wait makes nothing else wait
+                    kept.last = self._now
+                kept.held = []
             _write(self._file, kept)
             return [one for one in sent if not one.arrived]
 
@@ -63,7 +65,7 @@ class Outbox:
         return any(_text(one) == _text(new) for one in kept.held) or (at is not None and self._now - at < SAME)
 
     def _may_go_out(self, kept: Kept) -> bool:
-        if any(one.level is Level.URGENT for one in kept.held):
+        if _is_urgent(kept.held):
             return True
         pause = timedelta(minutes=self._settings.notify_batch_minutes)
         is_soon = kept.last is not None and self._now - kept.last < pause
@@ -77,6 +79,10 @@ def is_quiet(now: datetime, hours: str | None) -> bool:
     begins, ends = map(time.fromisoformat, hours.split("-"))
     at = now.astimezone().time()
     return begins <= at < ends if begins <= ends else at >= begins or at < ends
+
+
+def _is_urgent(held: Sequence[Notification]) -> bool:
+    return any(one.level is Level.URGENT for one in held)
 
 
 def _text(one: Notification) -> str:

@@ -155,6 +155,8 @@ def test_a_halt_and_a_broker_out_of_reach_are_told_once(home: Home, receiver: Re
     assert code == 6
     titles = [one["title"] for one in receiver.received]
     assert titles == ["The broker cannot be reached", "Trading is halted", "Trading is halted"]
+    invoke(home, "resume", urls=receiver.url())
+    assert receiver.received[-1]["title"] == "Trading goes on"
     assert f"smart-agent resume --home {home.root}" in receiver.received[1]["message"]
 
 
@@ -287,12 +289,13 @@ def test_quiet_hours_go_by_this_computers_clock_and_over_midnight(hours: str | N
 
 def test_messages_that_come_soon_after_another_wait_and_go_out_together(home: Home) -> None:
     post, batch = Post(), dict[str, Any](notify_batch_minutes=10)
+    put(home, post, told("urgent", Level.URGENT), NOON - timedelta(minutes=1), **batch)
     put(home, post, told("a"), NOON, **batch)
     put(home, post, told("b"), NOON + timedelta(minutes=3), **batch)
     put(home, post, told("c"), NOON + timedelta(minutes=9), **batch)
-    assert [one.title for one in post.taken] == ["a"]
+    assert [one.title for one in post.taken] == ["urgent", "a"]
     put(home, post, None, NOON + timedelta(minutes=10), **batch)
-    assert [one.title for one in post.taken] == ["a", "c (and 1 more)"]
+    assert [one.title for one in post.taken] == ["urgent", "a", "c (and 1 more)"]
 
 
 def test_the_same_words_are_said_once_a_day(home: Home) -> None:
