@@ -98,7 +98,7 @@ def resume(why: WhyOption = "a person resumed it", home: HomeOption = None) -> N
 
     Example: smart-agent resume --why "back from holiday"
     """
-    with journal_of(home) as (_, journal):
+    with journal_of(home) as (place, journal):
         halted = journal.halts.current()
         if halted:
             journal.halts.resume(plain(why), now())
@@ -107,6 +107,7 @@ def resume(why: WhyOption = "a person resumed it", home: HomeOption = None) -> N
         return
     since = f" since {halted.since:%Y-%m-%d %H:%M} UTC" if halted.since else ""
     _say(f"Trading goes on; it had been halted{since}: {halted.why}.", "green")
+    tell_of_halt(plain(why), place, is_over=True)
 
 
 def emergency_stop(

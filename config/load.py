@@ -193,7 +193,11 @@ def option_of(key: str, value: Any) -> str:
     """The command line option that set `key` to `value`."""
     if key == "paper_trading":
         return "--paper-trading" if value else "--live-trading"
-    names = {"enable_continuous_loop": "--continuous", "loop_interval_hours": "--interval"}
+    names = {
+        "enable_continuous_loop": "--continuous",
+        "loop_interval_hours": "--interval",
+        "live_account_confirmed": "your answer",
+    }
     return names.get(key, "--" + key.removeprefix("tws_").replace("_", "-"))
 
 

@@ -64,10 +64,10 @@ def _kept_from_trading(state: State) -> Ending | None:
 
 
 def _waiting(state: State) -> Ending:
-    count = len(state["asked"])
+    count, run_id = len(state["asked"]), state["run_id"]
     return Outcome.WAITING_FOR_APPROVAL, (
         f"{count} order{'s wait' if count > 1 else ' waits'} for approval; nothing was sent. "
-        "See `smart-agent pending`, and answer with `smart-agent approve` or `smart-agent reject`."
+        f"See `smart-agent pending`, and answer with `smart-agent approve {run_id}` or `smart-agent reject {run_id}`."
     )
 
 

@@ -81,14 +81,16 @@ def _about(ending: Ending, place: Home) -> Notification:
     return of_run(record, question, place)
 
 
-def tell_of_halt(why: str, place: Home) -> None:
-    """Tell that a person has halted trading, by whatever can be used of the settings."""
+def tell_of_halt(why: str, place: Home, *, is_over: bool = False) -> None:
+    """Tell that a person has halted trading, or lifted that, by whatever can be used of the settings."""
     if not os.environ.get(VARIABLE):
         return
     with _harmless():
-        from cli.notify.messages import of_halt  # noqa: PLC0415
+        from cli.notify.messages import of_halt, of_resume  # noqa: PLC0415
 
-        _send(of_halt(why, datetime.now(UTC), place), RunCommand().load_usable(place), place)
+        at = datetime.now(UTC)
+        told = of_resume(why, at) if is_over else of_halt(why, place, at)
+        _send(told, RunCommand().load_usable(place), place)
 
 
 @contextmanager

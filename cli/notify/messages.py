@@ -80,10 +80,18 @@ def of_failure(sentence: str, code: ExitCode, place: Home) -> Notification:
     return Notification(title, _body([hinted(sentence, place, ELSEWHERE)]), Level.URGENT)
 
 
-def of_halt(why: str, at: datetime, place: Home) -> Notification:
-    """That a person halted trading; by its time (UTC) each halt is news, also one for the same reason."""
+def of_halt(why: str, place: Home, at: datetime) -> Notification:
+    """That somebody halted trading; two halts are told apart by their time."""
     resume = f"No order is sent until: smart-agent resume{in_home(place, ELSEWHERE)}"
-    return Notification("Trading is halted", _body([f"{at:%Y-%m-%d %H:%M:%S} UTC: {why}"], [resume]), Level.URGENT)
+    return Notification("Trading is halted", _body([_since(why, at)], [resume]), Level.URGENT)
+
+
+def of_resume(why: str, at: datetime) -> Notification:
+    return Notification("Trading goes on", _body([_since(why, at)]), Level.URGENT)
+
+
+def _since(why: str, at: datetime) -> str:
+    return f"{why} ({at:%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def _head(record: RunRecord) -> tuple[str, Level]:

@@ -63,12 +63,13 @@ class Outbox:
         _write(self._file, kept)  # before it is sent, which takes long enough to be ended meanwhile
         if not kept.held or not self._may_go_out(kept):
             return ()
-        message = _together(kept.held)
-        sent = send(message)
+        sent = send(_together(kept.held))
         if any(one.arrived for one in sent):
             kept.said = {text: at for text, at in kept.said.items() if self._is_within(SAME, at)}
             kept.said |= {_text(one): self._now for one in kept.held}
-            kept.held, kept.last = [], kept.last if message.level is Level.URGENT else self._now
+            if not _is_urgent(kept.held):  # what could not wait makes nothing else wait
+                kept.last = self._now
+            kept.held = []
             with suppress(ConfigError):  # then it is told twice
                 _write(self._file, kept)
         return sent
@@ -78,7 +79,7 @@ class Outbox:
         return new in kept.held or (at is not None and self._is_within(SAME, at))
 
     def _may_go_out(self, kept: Kept) -> bool:
-        if any(one.level is Level.URGENT for one in kept.held):
+        if _is_urgent(kept.held):
             return True
         pause = timedelta(minutes=self._settings.notify_batch_minutes)
         is_soon = kept.last is not None and self._is_within(pause, kept.last)
@@ -96,6 +97,10 @@ def is_quiet(now: datetime, hours: str | None) -> bool:
     begins, ends = map(time.fromisoformat, hours.split("-"))
     at = now.astimezone().time()
     return begins <= at < ends if begins <= ends else at >= begins or at < ends
+
+
+def _is_urgent(held: Sequence[Notification]) -> bool:
+    return any(one.level is Level.URGENT for one in held)
 
 
 def _text(one: Notification) -> str:

@@ -161,6 +161,8 @@ def test_a_halt_and_a_broker_out_of_reach_are_told_once(home: Home, receiver: Re
     assert code == 6
     titles = [one["title"] for one in receiver.received]
     assert titles == ["The broker cannot be reached", "Trading is halted", "Trading is halted"]
+    invoke(home, "resume", urls=receiver.url())
+    assert receiver.received[-1]["title"] == "Trading goes on"
     assert f"smart-agent resume --home {home.root}" in receiver.received[1]["message"]
 
 
@@ -365,27 +367,21 @@ def test_quiet_hours_go_by_this_computers_clock_and_over_midnight(hours: str | N
 
 def test_messages_that_come_soon_after_another_wait_and_go_out_together(home: Home) -> None:
     post, batch = Post(), dict[str, Any](notify_batch_minutes=10)
+    put(home, post, told("urgent", Level.URGENT), NOON - timedelta(minutes=1), **batch)
     put(home, post, told("a"), NOON, **batch)
     put(home, post, told("b"), NOON + timedelta(minutes=3), **batch)
     put(home, post, told("c"), NOON + timedelta(minutes=9), **batch)
-    assert [one.title for one in post.taken] == ["a"]
+    assert [one.title for one in post.taken] == ["urgent", "a"]
     put(home, post, NOTHING, NOON + timedelta(minutes=10), **batch)
-    assert [one.title for one in post.taken] == ["a", "c (and 1 more)"]
+    assert [one.title for one in post.taken] == ["urgent", "a", "c (and 1 more)"]
 
 
 def test_each_halt_is_news_also_for_the_same_reason(home: Home) -> None:
     post = Post()
     for minute in range(2):
         at = NOON + timedelta(minutes=minute)
-        put(home, post, of_halt("on holiday", at, home), at)
+        put(home, post, of_halt("on holiday", home, at), at)
     assert [one.title for one in post.taken] == ["Trading is halted"] * 2
-
-
-def test_what_is_traded_soon_after_its_approval_was_wanted_is_told_at_once(home: Home) -> None:
-    post = Post()
-    put(home, post, told("approval wanted", Level.URGENT), NOON, notify_batch_minutes=10)
-    put(home, post, told("traded"), NOON + timedelta(minutes=3), notify_batch_minutes=10)
-    assert [one.title for one in post.taken] == ["approval wanted", "traded"]
 
 
 def test_a_clock_that_was_wrong_once_keeps_nothing_back(home: Home) -> None:
