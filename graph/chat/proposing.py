@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from config.rules import ticker
 from graph.act.guard import rehearse
-from graph.think.analysis import MOST_CHECKED, drift_sheet, opinion
+from graph.think.analysis import MOST_CHECKED, drift_sheet, verdicts_sheet
 from graph.think.answer import Quantity, Symbol, Words
-from graph.think.sheets import Column, Sheet
+from graph.think.sheets import Sheet
 from graph.think.study import Arguments, NoSuchThing, Study
 from portfolio.models import ProposedTrade, Side, TradePlan
 
@@ -60,9 +60,7 @@ def plan_of(asked: Wishes, study: Study) -> TradePlan:
 async def tried(plan: TradePlan, study: Study) -> tuple[Sheet, ...]:
     """What the guard would say of it, and where it would lead."""
     verdicts = await rehearse(plan, study.batch, study.context)
-    columns = (Column("guard", ours=True), Column("side"), Column("quantity", "shares"), Column("limit_price", "USD"))
-    rows = ((ticker(one.symbol), (opinion(one), one.side.value, one.quantity, one.limit_price)) for one in verdicts)
-    return Sheet(columns, tuple(rows), words=(ASKED,)), drift_sheet(study, plan.trades)
+    return verdicts_sheet(verdicts, (ASKED,)), drift_sheet(study, plan.trades)
 
 
 def _shares(wish: Wish, study: Study) -> int:

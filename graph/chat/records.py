@@ -17,6 +17,7 @@ from graph.record import RunRecord
 from graph.retrospect import retrospect
 from graph.think.analysis import opinion
 from graph.think.answer import Symbol
+from graph.think.reading import Nothing
 from graph.think.sheets import Column, Sheet, facts
 from graph.think.study import Arguments, ModelTool, NoSuchThing
 from portfolio.models import OrderRecord, ProposedTrade, Verdict
@@ -72,10 +73,6 @@ class OneRun(Arguments):
 
 class Stretch(Arguments):
     days: Days | None = None
-
-
-class Nothing(Arguments):
-    pass
 
 
 async def recent_runs(asked: Lately, records: Records) -> tuple[Sheet, ...]:

@@ -92,9 +92,14 @@ async def check(asked: TradeIdeas, study: Study) -> tuple[Sheet, ...]:
     ]
     plan = TradePlan(source="model", trades=tuple(ideas))
     verdicts = await rehearse(plan, study.batch, study.context)
+    return verdicts_sheet(verdicts), drift_sheet(study, ideas)
+
+
+def verdicts_sheet(verdicts: Iterable[Verdict], words: tuple[str, ...] = ()) -> Sheet:
+    """What the guard says of each trade."""
     columns = (Column("guard", ours=True), Column("side"), Column("quantity", "shares"), Column("limit_price", "USD"))
     rows = ((ticker(one.symbol), (opinion(one), one.side.value, one.quantity, one.limit_price)) for one in verdicts)
-    return Sheet(columns, tuple(rows)), drift_sheet(study, ideas)
+    return Sheet(columns, tuple(rows), words=words)
 
 
 def opinion(verdict: Verdict) -> str:
