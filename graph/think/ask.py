@@ -16,6 +16,7 @@ from graph.events import Progress, Spoke, TokensUsed
 from graph.state import Context
 from graph.think.answer import PLAN
 from graph.think.budget import is_last_call, out_of_time, output_left, until, why_over, with_call
+from graph.think.calls import calls_in
 from graph.think.mind import AskOtherwise, CutShort, Manner, Mind, NoAnswer, Question
 from graph.think.prompt import CHARACTERS_A_TOKEN, offered_tools, tokens_in
 from graph.think.study import study_of
@@ -80,7 +81,7 @@ def _after(error: NoAnswer, state: Thinking, size: int, retries: int) -> Thinkin
 
 def _turn(said: AIMessage, asked: Question) -> Turn:
     """Whether the model wants to look something up, and may, or has answered."""
-    named = [call["name"] for call in (*said.tool_calls, *said.invalid_tool_calls)]
+    named = [call["name"] for call in calls_in(said)]
     return "look_up" if named and asked.tools and PLAN.name not in named else "weigh"
 
 

@@ -14,6 +14,7 @@ from graph.state import Context
 from graph.think.analysis import opinion
 from graph.think.answer import Unusable, read_answer
 from graph.think.budget import out_of_time, until
+from graph.think.calls import calls_in
 from graph.think.look_up import strangers
 from graph.think.prompt import filled_in
 from graph.think.scrutiny import Held, hold_to_facts, laid_over
@@ -114,6 +115,6 @@ def _told(verdict: Verdict) -> str:
 
 def _reply(said: AIMessage, words: str) -> Iterable[BaseMessage]:
     """`words` in answer to what the model said; every call it made is answered, as servers insist on that."""
-    for call in (*said.tool_calls, *said.invalid_tool_calls):
+    for call in calls_in(said):
         yield ToolMessage("not accepted", tool_call_id=str(call["id"] or ""))
     yield HumanMessage(words)
