@@ -7,7 +7,6 @@ import io
 import json
 import re
 import sqlite3
-import time
 from contextlib import closing
 from typing import Any
 
@@ -20,8 +19,6 @@ from tests.simulators.model_server import Body, Call, ModelServer, Reply, Say, S
 
 NVDA = {"symbol": "NVDA", "side": "SELL", "amount": 500, "reason": "The owner wants less of it."}
 MANY = {"symbol": "SPY", "side": "BUY", "quantity": 999_999, "reason": "The owner wants more of it."}
-WAITING = asyncio.Event()
-"""Set when the model is asked to wait."""
 WISHES = {"trim": NVDA, "more": MANY}
 READY = "\x1b[?2004h"
 """What a prompt says to a terminal when it reads."""
@@ -34,12 +31,10 @@ def talkative(body: Body, _number: int) -> Reply:
     told = [one["content"] for one in body["messages"] if one["role"] == "tool"]
     word = asked.split(" ")[0]
     if word == "wait":
-        WAITING.set()
         return Silence(60)
     if word == "slow":
-        WAITING.set()
-        time.sleep(1.5)
-        return Say("", (Call("propose_trades", {"trades": [NVDA]}),)) if not told else Say("You own NVDA.")
+        call = Call("propose_trades", {"trades": [NVDA]})
+        return Say("", (call,), after=1.5) if not told else Say("You own NVDA.")
     if word == "hostile":
         return Say("", (Call("find_contract", {"symbol": HOSTILE}),)) if not told else Say(f"It said: {told[0]}")
     if word in WISHES:
@@ -117,7 +112,7 @@ async def test_a_chat_answers_trades_only_after_a_yes_and_can_be_taken_up_again(
         chat.child.send("y\r")
         await chat.says("Completed 1 of 1 trades.")
         await chat.hear("wait for it")
-        await asyncio.wait_for(WAITING.wait(), 60)
+        await server.hears("wait for it")
         chat.child.sendintr()
         await chat.says("Cancelled.")
         await chat.hear("hostile words")
@@ -288,9 +283,8 @@ async def test_a_yes_that_was_typed_before_the_question_is_none(home: Home) -> N
     """A line that was meant for something else must not send what a lying model proposes on a harmless question."""
     async with model_server(talkative) as server:
         chat = Terminal(home, server)
-        WAITING.clear()
         await chat.hear("slow what do I own?")
-        await asyncio.wait_for(WAITING.wait(), 60)
+        await server.hears("slow what")
         chat.child.send("y\r")
         await chat.says("Send them?")
         chat.child.send("n\r")

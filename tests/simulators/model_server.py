@@ -39,6 +39,8 @@ class Say:
     pieces: int = 3
     cut: bool = False
     """The connection breaks before the end."""
+    after: float = 0
+    """Seconds that pass before anything is said."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,19 @@ class ModelServer:
                 await asyncio.sleep(seconds)
                 return Response(b"data: [DONE]\n\n", media_type="text/event-stream")
             case Say():
+                await asyncio.sleep(reply.after)
                 events = _response_events if request.url.path.endswith("responses") else _events
                 return StreamingResponse(events(reply, body), media_type="text/event-stream")
+
+    async def hears(self, words: str) -> None:
+        """Return once a request came whose newest message has these words.
+
+        Raises:
+            TimeoutError: None came for a minute.
+        """
+        async with asyncio.timeout(60):
+            while not any(words in str(body["messages"][-1]) for body in self.requests):
+                await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
