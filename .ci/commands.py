@@ -17,7 +17,8 @@ INTRODUCTION = """\
 # Commands
 
 Written by `uv run python .ci/commands.py` from what the program itself says: `--help` on any command shows the same.
-Inside the project, type `uv run smart-agent …`. `smart-agent --install-completion` lets the Tab key complete.
+A shell finds the command once it was told where: `source .venv/bin/activate` in the project.
+`smart-agent --install-completion` lets the Tab key complete.
 
 A command ends with one of these exit codes:
 

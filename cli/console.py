@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 PLAIN_WIDTH = 120
 """Of a pipe or a file, which have no width of their own: enough for every table."""
@@ -24,6 +25,12 @@ def answer_console(kind: type[Console] = Console, least: int = 0, **options: Any
         console.width = PLAIN_WIDTH
     console.width = max(console.width, least)
     return console
+
+
+def say(console: Console, sentence: Text | str, style: str = "") -> None:
+    """Print it with its lines broken between words, and never in a path; whoever greps a pipe gets one line."""
+    words = Text(sentence) if isinstance(sentence, str) else sentence  # never markup: it may quote what has brackets
+    console.print(words, style=style, soft_wrap=not console.is_terminal, overflow="ignore", crop=False)
 
 
 def forget_typed() -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
+from cli.console import say
 from cli.exit_codes import ExitCode, exit_code
 from cli.hints import typed
 from cli.journal import journal_of, now, plain
@@ -221,4 +221,4 @@ def _cancelled(settings: Settings, place: Home, command: RunCommand) -> tuple[Ca
 
 
 def _say(sentence: str, style: str) -> None:
-    Console().print(Text(sentence, style=style), soft_wrap=True)
+    say(Console(), sentence, style)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from cli.console import say
 from cli.exit_codes import ExitCode
 from cli.problems import print_problems
 from config.home import Home, find_home
@@ -267,4 +268,4 @@ def exit_with(code: ExitCode, sentence: str) -> NoReturn:
 
 def complain(sentence: str) -> None:
     """Say on stderr what is wrong, and go on."""
-    Console(stderr=True).print(sentence, style="red", soft_wrap=True, highlight=False, markup=False)
+    say(Console(stderr=True, highlight=False), sentence, "red")

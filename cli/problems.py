@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from cli.console import say
 from config.problems import ConfigError
 
 
@@ -20,4 +21,4 @@ def print_problems(console: Console, error: ConfigError, consequence: str = "not
             line.append(f" = {problem.value}", style="yellow")
         line.append(f"  ({problem.source})", style="dim")
         line.append(f"\n  {problem.why}.\n  ").append(f"{problem.instead}.", style="green")
-        console.print(line, soft_wrap=True)
+        say(console, line)

@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.prompt import Confirm
 from rich.text import Text
 
-from cli.console import answer_console, forget_typed
+from cli.console import answer_console, forget_typed, say
 from cli.hints import hinted
 from cli.naming import headline
 from cli.speech import Speech
@@ -174,19 +174,19 @@ class Trace:
     def finish(self, record: RunRecord, home: Home) -> None:
         self.stop()
         style = "green" if record.outcome in ("traded", "nothing_to_do") else "yellow"
-        self._console.print(Text(hinted(record.message, home), style=style))
+        say(self._console, hinted(record.message, home), style)
         trouble = record.thought.trouble if record.thought else None
         for note in (*([trouble] if trouble else ()), *record.notes):
-            self._console.print(Text(hinted(note, home), style="yellow"))
+            say(self._console, hinted(note, home), "yellow")
         if not self._brief:
-            self._console.print(Text(f"Reflections, log and records: {home.root}", style="dim"), soft_wrap=True)
+            say(self._console, f"Reflections, log and records: {home.root}", "dim")
         if self._as_json:
             sys.stdout.write(record.model_dump_json(indent=self._indent) + "\n")
             sys.stdout.flush()
 
     def warn(self, sentence: str) -> None:
         """What is amiss while the run goes on."""
-        self._console.print(Text(sentence, style="yellow"), soft_wrap=True)
+        say(self._console, sentence, "yellow")
 
     def interrupted(self) -> None:
         """Say that a person broke the run off, and in what state that leaves it."""
@@ -196,7 +196,7 @@ class Trace:
     def refuse(self, sentence: str) -> None:
         """Why the run could not even begin."""
         self.stop()
-        TalkingConsole(stderr=True).print(Text(sentence, style="red"), soft_wrap=True)
+        say(TalkingConsole(stderr=True), sentence, "red")
 
     def stop(self) -> None:
         if self._status is not None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from benchmarks.history import WIDTH, measured
 
 
+@pytest.mark.slow
 async def test_it_keeps_so_many_runs_and_prints_a_line_for_each_size() -> None:
     console = Console(file=io.StringIO(), width=WIDTH)
     console.print(await measured((2, 14), times=1))

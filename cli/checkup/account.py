@@ -11,10 +11,13 @@ from cli.checkup.readings import Readings
 from config.home import account_lock
 from config.settings import Settings
 from graph.sense import positions_add_up
+from portfolio.drift import drift_table, values_by_ticker
 from portfolio.limits.standing import Standing, standing_of
 from portfolio.models import Account, DataCheck, PortfolioSnapshot
+from portfolio.rebalance.pace import out_of_reach
 
 BROKERS_SCREENS = "Nothing is traded on such data; look at the broker's own screens"
+MOST_NAMED = 6
 OF_POSITIONS = ("positions_add_up", "currency", "marks_agree", "fills_are_shown")
 
 
@@ -55,7 +58,7 @@ def of_other_runs(account: Account) -> Iterator[Finding]:
         yield doubt("other runs", f"{file} cannot be used ({error.strerror})", "Look at that folder's permissions")
 
 
-def of_the_positions(readings: Readings, snapshot: PortfolioSnapshot | None) -> Iterator[Finding]:
+def of_the_positions(readings: Readings, snapshot: PortfolioSnapshot | None, settings: Settings) -> Iterator[Finding]:
     """What is held against what the account says of it; raises the `BrokerError` of what could not be read."""
     held, summary = readings.positions.get(), readings.summary.get()
     working = len(readings.open_orders.get())
@@ -68,6 +71,25 @@ def of_the_positions(readings: Readings, snapshot: PortfolioSnapshot | None) -> 
     count, orders = len(held), f", {working} open orders" if working else ""
     gross = f"{summary.gross_position_value:,.2f} {summary.currency}"
     yield good("positions", f"{count} of {count} listed, worth {gross} as the account says{orders}")
+    if snapshot:
+        yield from _in_no_rule(snapshot, settings)
+
+
+def _in_no_rule(snapshot: PortfolioSnapshot, settings: Settings) -> Iterator[Finding]:
+    """Holdings that no rule names: a person's choice, and a doubt where the targets cannot be reached beside them."""
+    table = drift_table(snapshot, settings)
+    if not table.unassigned:
+        return
+    outside = sorted(values_by_ticker(snapshot).keys() - set(settings.symbols))
+    more = f" and {len(outside) - MOST_NAMED} more" if len(outside) > MOST_NAMED else ""
+    found = f"{table.unassigned_weight:.1f} % of the account is in no rule: {', '.join(outside[:MOST_NAMED])}{more}"
+    stuck = out_of_reach(table, snapshot.summary.net_liquidation, settings)
+    if stuck:
+        names = ", ".join(bucket.name for bucket in stuck)
+        todo = f"It is never sold, and without it {names} cannot be filled; name it in a rule, or sell it yourself"
+        yield doubt("positions", found, todo)
+    else:
+        yield note("positions", f"{found}; it is never traded")
 
 
 def checks_of(snapshot: PortfolioSnapshot, names: tuple[str, ...]) -> list[DataCheck]:

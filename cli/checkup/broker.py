@@ -118,7 +118,7 @@ async def _of_the_answers(
         "account": lambda: (of_the_account(account, settings),),
         "other runs": lambda: () if is_alone else of_other_runs(account),
         "market data": lambda: of_the_symbols(readings, snapshot, settings, day),
-        "positions": lambda: of_the_positions(readings, snapshot),
+        "positions": lambda: of_the_positions(readings, snapshot, settings),
         "trading hours": lambda: (of_the_hours(readings.session.get(), is_told=is_told),),
         "clock": lambda: (of_the_clock(readings, snapshot, is_own=is_alone, is_told=is_told),),
     }

@@ -14,10 +14,10 @@ from contextlib import suppress
 from datetime import datetime
 
 import typer
-from rich.text import Text
 
 from brokers.market_moment import MarketMoment
 from cli.conduct import Ending, conduct, end_of, heard
+from cli.console import say
 from cli.continuous.configuration import Configuration, News
 from cli.continuous.times import is_missed, next_time, retry_after, told
 from cli.exit_codes import ExitCode
@@ -222,4 +222,4 @@ class Loop:
         self._say_on_screen(sentence)
 
     def _say_on_screen(self, sentence: str) -> None:
-        self._console.print(Text(sentence, style="dim"), soft_wrap=True)
+        say(self._console, sentence, "dim")

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
-from cli.console import answer_console
+from cli.console import answer_console, say
 from cli.exit_codes import ExitCode
 from cli.options import ConfigOption, HomeOption, exit_with
 from cli.run_command import RunCommand
@@ -57,7 +56,7 @@ def send_test(home: HomeOption = None, config: ConfigOption = None) -> None:
     sent = send(TEST, settings.notify_urls.get_secret_value().split())
     for one in sent:
         mark, style = ("✓", "green") if one.arrived else ("✗", "red")
-        answer_console().print(Text(f"{mark} {one.service}: {one.words}", style=style), soft_wrap=True)
+        say(answer_console(), f"{mark} {one.service}: {one.words}", style)
     if not all(one.arrived for one in sent):
         raise typer.Exit(ExitCode.FAILED)
 
@@ -117,4 +116,4 @@ def _send(notification: Notification, settings: Settings, place: Home) -> None:
 
 
 def _say(sentence: str) -> None:
-    Console(stderr=True).print(Text(sentence, style="dim"), soft_wrap=True)
+    say(Console(stderr=True), sentence, "dim")

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from cli.console import say
 from cli.exit_codes import ExitCode
 from cli.options import (
     AccountOption,
@@ -133,7 +134,7 @@ def add(
         _write(job, timetable, variables)
     except NotScheduled as error:
         exit_with(ExitCode.FAILED, str(error))
-    _console().print(Text(f"Written. What runs print is kept in {place.scheduled_log}", style="green"), soft_wrap=True)
+    say(_console(), f"Written. What runs print is kept in {place.scheduled_log}", "green")
     _console().print(f"Take it away with: smart-agent schedule remove {job.id}")
     if timetable.name == "systemd":
         _console().print(

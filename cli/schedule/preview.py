@@ -9,6 +9,7 @@ from rich.text import Text
 from tzlocal import get_localzone
 
 from brokers.session import NEW_YORK, ExchangeCalendar
+from cli.console import say
 from cli.schedule.job import Job, Timetable
 from cli.schedule.times import CronTimes, first_in_session
 from cli.slot import moment_or_exit
@@ -20,12 +21,12 @@ def show(console: Console, job: Job, timetable: Timetable, variables: dict[str, 
     where = "This line goes on top of your crontab" if timetable.name == "crontab" else "These are the units"
     console.print(f"{where}:\n")
     console.print(Text(timetable.preview(job), style="bold"), soft_wrap=True)
-    console.print(Text(f"\nwith these variables, in {job.home.variables_of(job.id)}:\n"), soft_wrap=True)
+    say(console, f"\nwith these variables, in {job.home.variables_of(job.id)}:\n")
     for name, value in variables.items():
         console.print(Text(f"{name} = {shown(value, name=name)}"), soft_wrap=True)
     console.print()
     for sentence, style in _when_it_runs(job.times, market):
-        console.print(Text(sentence, style=style), soft_wrap=True)
+        say(console, sentence, style)
 
 
 def _when_it_runs(times: CronTimes, market: str | None) -> list[tuple[str, str]]:

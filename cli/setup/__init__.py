@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.config_commands import NOTHING_WRITTEN, told_problems
+from cli.console import say
 from cli.exit_codes import ExitCode
 from cli.options import ConfigOption, HomeOption, exit_with
 from config.home import Home, find_home
@@ -66,7 +67,7 @@ def _write_what_is_wanted(console: Console, place: Home, file: Path) -> None:
     answers = Interview(console, place, file, before or {}).ask()
     after = _document(before, answers)
     if before is not None and after == before:
-        console.print(f"{file} says all of that already; nothing was changed.", soft_wrap=True)
+        say(console, f"{file} says all of that already; nothing was changed.")
         return
     console.print(_changes(before or {}, answers, file))
     if not Confirm.ask("Write it?", console=console, default=before is None):
@@ -75,7 +76,7 @@ def _write_what_is_wanted(console: Console, place: Home, file: Path) -> None:
     if file == place.config_file:
         place.create()
     write_object(file.resolve(), after)
-    console.print(Text(f"Written: {file}", style="green"), soft_wrap=True)
+    say(console, f"Written: {file}", "green")
     _tell_what_is_stronger(console, loaded, answers, file)
 
 
@@ -111,7 +112,7 @@ def _tell_what_is_stronger(console: Console, loaded: Loaded, answers: dict[str, 
     for key in answers:
         source = loaded.sources.get(key, "")
         if source and source != printable(str(file)):
-            console.print(Text(f"{key}: {source} is stronger, and still decides.", style="yellow"), soft_wrap=True)
+            say(console, f"{key}: {source} is stronger, and still decides.", "yellow")
 
 
 def _look(console: Console, place: Home, config: Path | None) -> None:

@@ -5,22 +5,22 @@ Pure. Each function below looks at one side of a run, and says what it finds and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from config.rules import ticker
 from config.settings import Settings
 from graph.decisions import decisions_of
 from graph.memory import MOST_OF_A_STATEMENT, Finding, Refuted, Tighten, id_of
-from graph.record import Scope
+from graph.record import Lesson, Scope
 from graph.state import State
-from portfolio.drift import drift_table
+from portfolio.drift import BucketDrift, DriftTable, drift_table
 from portfolio.limits import Limit
 from portfolio.limits.rules import OF_THE_RUN
 from portfolio.models import Check, OrderRecord, OrderStatus, PortfolioSnapshot, Side, Verdict
 from portfolio.percent import exact, in_percent
 from portfolio.performance.scoring import Standing
-from portfolio.rebalance.pace import paces
+from portfolio.rebalance.pace import out_of_reach, paces
 from tools.wire.foreign_text import one_line
 
 Found = Iterator[Finding | Refuted]
@@ -85,7 +85,8 @@ def _unfit(state: State) -> Found:
 
 
 def _refused(state: State) -> Found:
-    for verdict in state.get("verdicts", ()):
+    """What was wanted in a chat is one person's wish of one day, and teaches nothing about what a run should plan."""
+    for verdict in () if state.get("wanted") else state.get("verdicts", ()):
         symbol = ticker(verdict.symbol)
         against = _against(verdict)
         for check in verdict.checks:
@@ -105,7 +106,7 @@ def _against(verdict: Verdict) -> tuple[Check, ...]:
 
 
 def _declined(state: State) -> Found:
-    approval = state.get("approval")
+    approval = None if state.get("wanted") else state.get("approval")
     for terms in state.get("asked", ()) if approval else ():
         symbol = ticker(terms.symbol)
         lesson = id_of(f"declined {terms.side} {symbol}")
@@ -201,10 +202,16 @@ def _slow(state: State, settings: Settings) -> Found:
     after = state.get("snapshot_after")
     if after is None or "plan" not in state:
         return
-    buckets, net = drift_table(after, settings).buckets, after.summary.net_liquidation
-    slow = {pace.bucket: pace for pace in paces(buckets, net, settings)}
-    for bucket in buckets:
-        lesson = id_of(f"slow {bucket.name}")
+    table, net = drift_table(after, settings), after.summary.net_liquidation
+    slow = {pace.bucket: pace for pace in paces(table.buckets, net, settings)}
+    stuck = {bucket.name for bucket in out_of_reach(table, net, settings)}
+    for bucket in table.buckets:
+        lesson, never = id_of(f"slow {bucket.name}"), id_of(f"stuck {bucket.name}")
+        if bucket.name in stuck:
+            yield Refuted(id=lesson)
+            yield _stuck(never, bucket, table)
+            continue
+        yield Refuted(id=never)
         if bucket.name not in slow:
             yield Refuted(id=lesson)
             continue
@@ -218,6 +225,23 @@ def _slow(state: State, settings: Settings) -> Found:
         )
         figures = {"gap": f"{pace.gap:.2f} USD", "each_run": f"{pace.each:.2f} USD", "runs": str(pace.runs)}
         yield Finding(id=lesson, scope=Scope.BUCKET, about=bucket.name, statement=_said(words), figures=figures)
+
+
+def _stuck(lesson: str, bucket: BucketDrift, table: DriftTable) -> Finding:
+    words = (
+        f"{bucket.name} cannot come back into its band: {table.unassigned_weight:.1f} % of the account is in holdings "
+        f"that no rule names, which are never sold."
+    )
+    figures = {"in no rule": f"{table.unassigned:.2f} USD", "cash": f"{table.cash:.2f} USD"}
+    return Finding(id=lesson, scope=Scope.BUCKET, about=bucket.name, statement=_said(words), figures=figures)
+
+
+def lessons_of_gone_buckets(known: Iterable[Lesson], settings: Settings) -> Found:
+    """What was learned of buckets that the rules no longer name."""
+    named = {rule.name for rule in settings.rules}
+    for lesson in known:
+        if lesson.scope is Scope.BUCKET and lesson.about not in named:
+            yield Refuted(id=lesson.id)
 
 
 def _scored(standings: Mapping[str, Standing]) -> Found:

@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 from langgraph.store.base import BaseStore
 
 from graph.learn.by_model import Heard, Material, heard_from
-from graph.learn.by_rules import found_by_rules
+from graph.learn.by_rules import found_by_rules, lessons_of_gone_buckets
 from graph.memory import UNREADABLE, Finding, Merged, Refuted, keep_lessons, lessons_of, merged
 from graph.record import Scope, Usage
 from graph.state import Context, State
@@ -61,7 +61,7 @@ async def learn(state: State, scores: tuple[Score, ...], runtime: Runtime[Contex
     day = context.trading_day(snapshot)
     limits = tightened(context.settings, day.tightenings)
     standings = _standings(snapshot.account.account_id, scores, context, snapshot.as_of)
-    found = found_by_rules(state, limits, standings)
+    found = (*found_by_rules(state, limits, standings), *lessons_of_gone_buckets(known, context.settings))
     told, troubles, spent = found, list[str](), None
     if context.mind and _is_worth_asking(state, found, scores):
         about = Material(state, found, scores, known)

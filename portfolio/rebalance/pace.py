@@ -1,4 +1,4 @@
-"""How many runs a bucket needs at least to come back into its band, and which limit makes them so many."""
+"""How many runs a bucket needs at least to come back into its band, and which can never be bought back into it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import ROUND_CEILING, Decimal
 
 from config.settings import Settings
-from portfolio.drift import BucketDrift
+from portfolio.drift import BucketDrift, DriftTable
 from portfolio.limits import Limit
 from portfolio.models import Fact
 from portfolio.percent import exact, share_of
@@ -40,6 +40,23 @@ def paces(buckets: Iterable[BucketDrift], net_liquidation: Decimal, settings: Se
             runs = int((gap / by_limit[limit]).to_integral_value(ROUND_CEILING))
             found.append(Pace(bucket=bucket.name, limit=limit, gap=gap, each=by_limit[limit], runs=runs))
     return tuple(found)
+
+
+def out_of_reach(table: DriftTable, net_liquidation: Decimal, settings: Settings) -> tuple[BucketDrift, ...]:
+    """Buckets below their bands that no number of runs can fill, as holdings that no rule names keep the money.
+
+    What buys is the cash above `min_cash`, and what the other buckets hold above their targets.
+    """
+    spare = table.cash - share_of(net_liquidation, settings.min_cash)
+    above = sum((share_of(net_liquidation, one.drift) for one in table.buckets if one.drift > 0), Decimal(0))
+    return tuple(
+        bucket
+        for bucket in table.buckets
+        if table.unassigned > 0
+        and bucket.drift < 0
+        and bucket.is_outside(settings.rebalance_threshold)
+        and _gap(bucket, net_liquidation, settings) > max(spare + above, Decimal(0))
+    )
 
 
 def _gap(bucket: BucketDrift, net_liquidation: Decimal, settings: Settings) -> Decimal:

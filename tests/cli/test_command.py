@@ -126,6 +126,7 @@ def test_a_script_gets_a_record_of_a_run_that_reached_nobody(home: Home) -> None
     assert record["reflection"]["failure"] == record["message"]
 
 
+@pytest.mark.slow
 def test_a_key_in_the_environment_reaches_no_file_and_no_screen(home: Home) -> None:
     """Promise 8."""
     done = smart_agent("run", "--home", home.root, "--as-of", DAY, OPENAI_API_KEY="sk-do-not-tell", LOG_LEVEL="DEBUG")
@@ -257,6 +258,7 @@ def test_a_market_that_cannot_be_opened_is_bad_usage(home: Home, option: str, va
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_log_file_that_cannot_be_opened_is_told_before_anything_starts(home: Home) -> None:
     (home.root / "trading_log.log").mkdir()
     done = smart_agent("run", "--home", home.root, "--as-of", DAY)

@@ -82,6 +82,7 @@ def test_no_command_shows_a_stack_trace_or_breaks_off_in_a_home_that_is_ruined(
     assert done.exit_code == 0 or told.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ruin", [damaged, pytest.param(folders_for_files, marks=pytest.mark.slow)])
 def test_a_server_in_a_ruined_home_ends_with_its_client_without_a_stack_trace(
     tmp_path: Path, ruin: Callable[[Path], None]

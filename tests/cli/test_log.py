@@ -79,6 +79,7 @@ def test_a_traceback_is_lines_of_the_run_behind_a_bar_and_holds_no_secret(tmp_pa
     assert "my-secret-key" not in "".join(lines)
 
 
+@pytest.mark.slow
 def test_two_processes_that_outgrow_the_file_lose_and_tear_no_line(tmp_path: Path) -> None:
     file, each = tmp_path / "trading_log.log", 2 * MOST_BYTES // 1000
     writers = [

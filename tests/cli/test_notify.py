@@ -203,6 +203,7 @@ def test_a_service_whose_answer_never_ends_keeps_no_process_from_ending(home: Ho
     assert done.stderr == "Notification to JSON (address 1): no answer within 10 s\n"
 
 
+@pytest.mark.slow
 def test_a_service_that_hangs_costs_no_exit_code_and_no_order(home: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"json://127.0.0.1:{silent.getsockname()[1]}/{TOKEN}"

@@ -165,6 +165,7 @@ def test_a_rejected_run_sends_nothing_and_a_part_of_one_sends_that_part(home: Ho
     assert [order["symbol"] for order in json.loads(done.stdout)["orders"]] == [symbol]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["approve"], ["reject"], ["explain"]])
 def test_a_run_nobody_knows_is_named_and_nothing_happens(home: Home, command: list[str]) -> None:
     done = smart_agent(*command, "20200101-000000-ffffff", "--home", home.root)
@@ -289,6 +290,7 @@ def test_an_emergency_stop_cancels_the_order_of_a_run_that_died(home: Home) -> N
         assert journal.orders.unsettled() == ()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_under_way_cancels_its_order_once_trading_is_halted(home: Home) -> None:
     with run_that_rests(home, 300) as process:
         done = smart_agent("halt", "--home", home.root)
@@ -316,6 +318,7 @@ def test_an_emergency_stop_cancels_orders_by_their_names_where_the_journal_is_lo
     assert "Trading is halted" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGINT, signal.SIGHUP))]
 )

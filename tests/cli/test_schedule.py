@@ -91,6 +91,7 @@ def as_cron(line: str, user_home: Path) -> int:
 # What is shown, asked and written.
 
 
+@pytest.mark.slow
 def test_several_that_write_the_crontab_at_once_lose_nothing(tmp_path: Path, crontab: Path) -> None:
     """As somebody's own script may add a schedule for each home; reading and writing take their time here."""
     slow = CRONTAB.format(file=crontab).replace("  -l)", "  -l) sleep 0.1;").replace("  -)", "  -) sleep 0.1;")

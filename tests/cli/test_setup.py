@@ -71,6 +71,7 @@ def test_enter_all_the_way_writes_the_defaults_and_ends_with_doctor_and_the_next
     assert f"Next: smart-agent run --home {root}" in "".join(shown.splitlines())
 
 
+@pytest.mark.slow
 def test_the_answers_are_what_the_file_says_then(tmp_path: Path) -> None:
     root = tmp_path / "home"
     newcomer = Newcomer(root, OPENAI_API_KEY=KEY)

@@ -316,15 +316,10 @@ def test_an_order_that_arrives_only_after_the_next_run_is_not_sent_twice(remote:
     remote.recover()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "nth"),
-    [
-        ("accepted", 1),
-        *(
-            pytest.param(moment, nth, marks=pytest.mark.slow)
-            for moment, nth in [("accepted", 2), ("accepted", 3), ("arrived", 1), ("arrived", 2), ("arrived", 3)]
-        ),
-    ],
+    [("accepted", 1), ("accepted", 2), ("accepted", 3), ("arrived", 1), ("arrived", 2), ("arrived", 3)],
 )
 def test_the_server_dies_over_an_order_and_the_agent_sends_no_more(remote: Account, moment: str, nth: int) -> None:
     remote.serve(death=Death(moment=moment, nth=nth))

@@ -84,10 +84,10 @@ def locks_of_this_test(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
 
 
-OTHERS = (in_memory, over_stdio, simulated_over_http, tws_in_memory)
+OTHERS = (in_memory, over_stdio, tws_in_memory, tws_over_http)
 
 
-@pytest.mark.parametrize("door", [tws_over_http, *(pytest.param(one, marks=pytest.mark.slow) for one in OTHERS)])
+@pytest.mark.parametrize("door", [simulated_over_http, *(pytest.param(one, marks=pytest.mark.slow) for one in OTHERS)])
 async def test_every_door_leads_to_the_same_trades(door: Door, home: Home, tmp_path: Path) -> None:
     async with door(tmp_path / "broker") as server:
         first = await run(server, home)

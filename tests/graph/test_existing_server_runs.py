@@ -250,7 +250,8 @@ async def test_snapshots_that_stay_empty_are_no_market(theirs: Theirs) -> None:
 # --- an order sent more than once -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("posts", [pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("posts", [2, 3])
 async def test_an_order_sent_twice_behind_our_back_halts_until_a_person_has_settled_it(
     theirs: Theirs, posts: int
 ) -> None:
@@ -385,6 +386,7 @@ async def test_an_unfilled_order_is_cancelled_and_the_list_says_so(theirs: Their
     assert ran.open_orders == []
 
 
+@pytest.mark.slow
 async def test_an_unfilled_order_that_is_not_listed_is_cancelled_by_its_receipt_and_stays_unknown(
     theirs: Theirs,
 ) -> None:

@@ -381,6 +381,7 @@ async def test_an_order_still_working_after_its_cancel_stops_the_batch(run_once:
     assert_only_the_first_was_sent(record)
 
 
+@pytest.mark.slow
 async def test_a_late_order_is_not_written_off_and_sent_again(run_once: RunOnce) -> None:
     """The broker's books do not show it yet: its symbol stays blocked for the day."""
 

@@ -80,6 +80,7 @@ class ModelServer:
     headers: list[dict[str, str]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     """When each request came, in seconds of a clock that only runs forward."""
+    another: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def complete(self, request: Request) -> Response:
         body = await request.json()
@@ -87,6 +88,7 @@ class ModelServer:
         self.requests.append(body)
         self.headers.append(dict(request.headers))
         self.times.append(time.monotonic())
+        self.another.set()
         reply = self.script(body, number)
         match reply:
             case Fail(status, message, headers):
@@ -109,7 +111,8 @@ class ModelServer:
         """
         async with asyncio.timeout(60):
             while not any(words in str(body["messages"][-1]) for body in self.requests):
-                await asyncio.sleep(0.02)
+                self.another.clear()
+                await self.another.wait()
 
 
 @asynccontextmanager

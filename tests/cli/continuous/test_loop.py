@@ -106,6 +106,7 @@ async def test_a_moment_that_had_its_run_from_elsewhere_is_left_out_and_a_failur
     assert not slot_of(home, moment, MONDAY + timedelta(days=1)).take()
 
 
+@pytest.mark.slow
 async def test_runs_at_an_interval_take_no_account_of_days_off(lived: Live) -> None:
     told = await lived(Calendar(MONDAY + timedelta(days=2)), interval="24", max_runs=4)
     assert told.times == [f"11-{day} 15:00" for day in range(25, 29)]
@@ -136,6 +137,7 @@ async def test_the_wait_after_failures_is_never_longer_than_the_interval(home: H
     assert told.code == ExitCode.UNREACHABLE
 
 
+@pytest.mark.slow
 async def test_a_configuration_that_breaks_and_is_mended_holds_up_no_run(home: Home, lived: Live) -> None:
     write(home, max_positions=9)
     hour = timedelta(hours=1)
@@ -197,6 +199,7 @@ async def test_the_loop_ends_when_the_configuration_no_longer_wants_it(home: Hom
     assert "enable_continuous_loop is off now.\nThe loop ends; it began 2 runs." in told.words
 
 
+@pytest.mark.slow
 async def test_a_computer_that_slept_runs_once_and_skips_a_moment_that_is_over(lived: Live) -> None:
     """Its clock jumps while it waits."""
     slept = Calendar(MONDAY)

@@ -21,7 +21,7 @@ from tests.cli.test_command import DAY, SCHEMA, SMART_AGENT
 from tests.cli.test_safety_commands import wait_until_sent
 from tests.permits import journal_in
 
-SIGNALS = [signal.SIGTERM, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGINT, signal.SIGHUP))]
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @contextmanager
@@ -52,6 +52,7 @@ def invoke(home: Home, *arguments: str) -> tuple[int, str]:
     return done.exit_code, " ".join(done.stderr.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 def test_between_runs_others_find_their_turn_and_a_signal_ends_the_loop_at_once(home: Home, number: int) -> None:
     with loop_in(home, "--as-of", DAY) as loop:
@@ -70,6 +71,7 @@ def test_between_runs_others_find_their_turn_and_a_signal_ends_the_loop_at_once(
     assert invoke(home, "run", "--continuous", "--max-runs", "1", "--as-of", DAY)[0] == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_in_the_middle_of_a_batch_lets_the_order_finish_and_ends_the_loop(home: Home, number: int) -> None:
     """At a price that nobody pays an order takes its whole time: there is enough of it to be stopped in."""

@@ -254,6 +254,7 @@ async def test_a_thread_goes_on_and_another_knows_nothing_of_it(home: Home) -> N
     assert len(server.requests[-1]["messages"]) == 2
 
 
+@pytest.mark.slow
 async def test_a_thread_keeps_so_many_exchanges_and_its_file_does_not_grow(home: Home) -> None:
     async with model_server(lambda _body, _number: Say("Yes.")) as server:
         for number in range(MOST_KEPT + 3):

@@ -463,6 +463,7 @@ async def test_after_a_run_that_went_otherwise_it_is_asked_once_and_the_record_h
     assert in_force(home, record) == ()
 
 
+@pytest.mark.slow
 async def test_what_it_wants_tightened_is_so_after_its_second_run_and_no_single_answer_does_it(home: Home) -> None:
     """Said three times in one answer is said once; 60 % of 1,000 USD are 600."""
     same = Say(answer(UNSOLD, UNSOLD, UNSOLD))

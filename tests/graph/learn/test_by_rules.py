@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from config.settings import Settings
-from graph.learn.by_rules import found_by_rules
+from graph.learn.by_rules import found_by_rules, lessons_of_gone_buckets
 from graph.memory import MOST_OF_A_STATEMENT, Finding, Refuted, Tighten, id_of
 from graph.record import Approval, Failure, Outcome, Scope
 from graph.state import State
@@ -26,6 +26,7 @@ from portfolio.models import (
     WhatIf,
 )
 from portfolio.performance.scoring import Standing
+from tests.graph.lessons import lesson
 from tests.portfolio.cases import (
     FIT,
     SETTINGS,
@@ -217,6 +218,12 @@ def test_what_a_person_did_not_want_and_why() -> None:
     assert findings(said)[0].id == id_of("declined BUY SPY")
 
 
+def test_what_was_wished_for_in_a_chat_and_refused_or_declined_teaches_nothing() -> None:
+    wish = TradePlan(source="the chat", trades=())
+    assert says({**judged(check("min_cash", passed=False)), "wanted": wish}) == says(state_of())
+    assert says({**asked(Approval(granted=False, why="no")), "wanted": wish}) == says(state_of())
+
+
 def test_of_a_part_that_was_approved_the_rest_was_declined() -> None:
     said = says(asked(Approval(granted=True, only=("SPY",))))
     assert statements(said) == ["BUY VTI was not approved: no reason given."]
@@ -345,11 +352,14 @@ def test_a_sale_at_a_profit_or_of_no_exit_is_no_stop_loss() -> None:
 
 # --- slow ----------------------------------------------------------------------------------------------------------
 
+NO_LEAST_CASH = make_settings(min_cash=0)
+"""All the cash may be spent, just what Growth lacks."""
+
 
 def test_a_bucket_that_a_limit_keeps_off_target_is_found_where_orders_moved_it() -> None:
     """Growth lacks 10,000 USD of its band, at 1,000 for each of two symbols in a run; Core is on target."""
     moved = state_of(orders=(order("AAPL"),), snapshot_after=SNAPSHOT)
-    said = says(moved)
+    said = says(moved, NO_LEAST_CASH)
     found = the_only(said)
     assert (found.id, found.scope, found.about) == (id_of("slow Growth"), Scope.BUCKET, "Growth")
     assert (
@@ -363,10 +373,28 @@ def test_a_bucket_that_a_limit_keeps_off_target_is_found_where_orders_moved_it()
 
 
 def test_a_run_without_orders_does_not_say_that_it_is_slow_again() -> None:
-    said = says(state_of(snapshot_after=SNAPSHOT))
+    said = says(state_of(snapshot_after=SNAPSHOT), NO_LEAST_CASH)
     assert findings(said) == []
     assert not refutes(said, "slow Growth")
     assert refutes(said, "slow Core")
+
+
+def test_a_bucket_that_holdings_outside_the_rules_keep_short_is_not_said_to_need_runs() -> None:
+    """Growth lacks 10,000 USD of its band, there are 10,000 of cash above min_cash; half of it goes into a stranger."""
+    stranger = position("GOOG", 50)
+    outside = make_snapshot(cash=Decimal(5_000), positions=(*SNAPSHOT.positions, stranger))
+    said = says(state_of(orders=(order("AAPL"),), snapshot_after=outside), NO_LEAST_CASH)
+    found = the_only(said)
+    assert (found.id, found.scope, found.about) == (id_of("stuck Growth"), Scope.BUCKET, "Growth")
+    assert "is in holdings that no rule names, which are never sold." in found.statement
+    assert refutes(said, "slow Growth")
+    assert refutes(says(state_of(orders=(order("AAPL"),), snapshot_after=SNAPSHOT), NO_LEAST_CASH), "stuck Growth")
+
+
+def test_what_was_learned_of_a_bucket_that_is_no_more_is_taken_back() -> None:
+    lessons = [lesson(scope=Scope.BUCKET, about=name) for name in ("Growth", "Crypto")]
+    lessons.append(lesson(scope=Scope.SYMBOL, about="Crypto"))
+    assert list(lessons_of_gone_buckets(lessons, SETTINGS)) == [Refuted(id=lessons[1].id)]
 
 
 def test_where_the_account_could_not_be_read_again_nothing_is_known() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.settings import Settings
-from portfolio.drift import BucketDrift, drift_table
+from portfolio.drift import BucketDrift, DriftTable, drift_table
 from portfolio.limits import Limit
-from portfolio.rebalance.pace import Pace, paces
+from portfolio.rebalance.pace import Pace, out_of_reach, paces
 from tests.portfolio.cases import CORE, GROWTH, NET, make_settings, make_snapshot
 
 
@@ -99,6 +99,33 @@ def test_an_account_that_is_worth_nothing_has_no_pace(net: Decimal) -> None:
 def test_a_bucket_of_unknown_value_or_of_no_rule_has_none() -> None:
     assert pace_of(bucket("Growth", 40.0, unvalued=("AAPL",))) == ()
     assert pace_of(bucket("Sold off", 40.0)) == ()
+
+
+def out_of(table: DriftTable, **changes: Any) -> list[str]:
+    return [one.name for one in out_of_reach(table, NET, make_settings(min_cash=5, **changes))]
+
+
+def table_of(*buckets: BucketDrift, cash: int, unassigned: int) -> DriftTable:
+    amount = Decimal(unassigned)
+    return DriftTable(
+        buckets=buckets, cash=Decimal(cash), cash_weight=0, unassigned=amount, unassigned_weight=float(amount / 1000)
+    )
+
+
+def test_what_holdings_outside_the_rules_keep_from_a_bucket_no_run_can_bring_it() -> None:
+    """Growth lacks 10,000 USD of its band; 5,000 of the cash are min_cash, so 14,999.99 leave 9,999.99 to buy with."""
+    growth = bucket("Growth", -15.0)
+    assert out_of(table_of(growth, cash=5_000, unassigned=54_000)) == ["Growth"]
+    assert out_of(table_of(growth, cash=14_999, unassigned=54_000)) == ["Growth"]
+    assert out_of(table_of(growth, cash=15_000, unassigned=54_000)) == []
+    assert out_of(table_of(growth, bucket("Core", 10.0), cash=5_000, unassigned=54_000)) == []
+    assert out_of(table_of(growth, bucket("Core", 9.0), cash=5_000, unassigned=54_000)) == ["Growth"]
+
+
+def test_a_bucket_that_holds_too_much_or_is_in_its_band_and_an_account_within_its_rules_is_never_out_of_reach() -> None:
+    assert out_of(table_of(bucket("Growth", 15.0), cash=0, unassigned=54_000)) == []
+    assert out_of(table_of(bucket("Growth", -5.0), cash=0, unassigned=54_000)) == []
+    assert out_of(table_of(bucket("Growth", -15.0), cash=0, unassigned=0)) == []
 
 
 @given(
