@@ -12,7 +12,7 @@ import typer
 
 from cli.exit_codes import ExitCode
 from cli.log import Form, log_to
-from cli.notify import tell_of
+from cli.notify import tell_of, tell_of_a_start
 from cli.options import (
     AccountOption,
     AsOfOption,
@@ -105,7 +105,11 @@ def run(
         continuous=None if continuous is None else str(continuous),
         interval=None if interval is None else str(interval),
     )
-    place, settings = command.load_or_exit(home)
+    try:
+        place, settings = command.load_or_exit(home)
+    except typer.Exit as refused:
+        tell_of_a_start(ExitCode(refused.exit_code), home, command)
+        raise
     if settings.enable_continuous_loop and slot is None:
         from cli.continuous import run_continuously  # noqa: PLC0415
 
@@ -155,6 +159,7 @@ def execute(
         return ExitCode.FAILED
     except OSError as error:
         trace.refuse(f"{error.filename or home.root}: {error.strerror}; nothing was started. Check that folder.")
+        tell_of_a_start(ExitCode.BAD_USAGE, home.root, command)
         return ExitCode.BAD_USAGE
     finally:
         trace.stop()

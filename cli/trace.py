@@ -78,6 +78,7 @@ class Trace:
         self._began = 0.0
         self._speech = Speech()
         self._talks_in = ""
+        self._account = ""
 
     @property
     def may_have_sent(self) -> bool:
@@ -123,8 +124,13 @@ class Trace:
             case ToolUsed(use):
                 self._begin_talk()
                 self._console.print(tool_line(use), no_wrap=True, overflow="ellipsis")
-            case StepFinished(step) if step == "act" or not self._brief:
-                self._finish_step(event, settings)
+            case StepFinished(step):
+                if step == "sense" and "snapshot" in event.state:
+                    account = event.state["snapshot"].account
+                    kind = "paper" if account.is_paper else "LIVE"
+                    self._account = f"the {kind} account {account.account_id}"
+                if step == "act" or not self._brief:
+                    self._finish_step(event, settings)
             case _:
                 pass
 
@@ -169,7 +175,8 @@ class Trace:
         if not self._interactive:
             return None
         forget_typed()  # a line that was meant for something else must send no order
-        return Approval(granted=Confirm.ask("Send them?", console=self._console, default=False), why="asked on screen")
+        question = f"Send them on {self._account}?" if self._account else "Send them?"
+        return Approval(granted=Confirm.ask(question, console=self._console, default=False), why="asked on screen")
 
     def finish(self, record: RunRecord, home: Home) -> None:
         self.stop()

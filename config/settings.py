@@ -249,7 +249,7 @@ class Settings(BaseSettings):
     notify_urls: Annotated[SecretStr, AfterValidator(checked_urls)] | None = None
     notify_level: Literal["routine", "important", "urgent"] = "important"
     notify_quiet_hours: Annotated[str, AfterValidator(checked_quiet_hours)] | None = None
-    notify_batch_minutes: Annotated[int, NotTruth, Field(ge=0, le=1440)] = 10
+    notify_batch_minutes: Annotated[int, NotTruth, Field(ge=0, le=1440)] = 0
 
     @classmethod
     def settings_customise_sources(

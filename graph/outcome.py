@@ -93,8 +93,9 @@ def _traded(state: State, *, stopped: bool) -> Ending:
     if any(order.filled_quantity > 0 for order in orders):
         return Outcome.TRADED, f"Completed {done}."
     if all(order.status is OrderStatus.REJECTED for order in orders):
-        return Outcome.REFUSED, f"The broker rejected all {len(orders)} orders ({_listed(o.message for o in orders)})."
-    return Outcome.NOTHING_FILLED, f"None of {len(orders)} orders was filled."
+        return Outcome.REFUSED, f"The broker rejected {_all(orders, 'order')} ({_listed(o.message for o in orders)})."
+    none = "The order was not" if len(orders) == 1 else f"None of {len(orders)} orders was"
+    return Outcome.NOTHING_FILLED, f"{none} filled."
 
 
 def _all_refused(verdicts: Sequence[Verdict]) -> Ending:
@@ -104,7 +105,11 @@ def _all_refused(verdicts: Sequence[Verdict]) -> Ending:
     is_account = all(any(check in against for check in verdict.failures) for verdict in verdicts)
     why = _listed(check.why for check in (against if is_account else failures))
     outcome = Outcome.REFUSED if is_account else Outcome.NOTHING_APPROVED
-    return outcome, f"The guard refused all {len(verdicts)} trades ({why}); nothing was sent."
+    return outcome, f"The guard refused {_all(verdicts, 'trade')} ({why}); nothing was sent."
+
+
+def _all(things: Sequence[object], noun: str) -> str:
+    return f"the {noun}" if len(things) == 1 else f"all {len(things)} {noun}s"
 
 
 def _listed(reasons: Iterable[str | None]) -> str:

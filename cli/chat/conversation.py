@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cli.chat import NO_MODEL
 from cli.chat.slash import COMMANDS, Done, Program, Slash
-from cli.console import answer_console
+from cli.console import answer_console, say
 from cli.exit_codes import ExitCode
 from cli.hints import typed
 from cli.naming import headline
@@ -74,6 +74,8 @@ class Conversation:
         if not said:
             self._console.print(Text(f"A new thread: {self._thread}.", style="dim"))
             return
+        count = "one question" if len(said) == 1 else f"{len(said)} questions"
+        self._console.print(Text(f"Going on with thread {self._thread}, {count} so far.", style="dim"))
         for one in said[-RECALLED:]:
             self._console.print(Text(f"{PROMPT}{printable(one.question)}", style="dim"))
             self._console.print(Text(printable(one.answer), style="dim"))
@@ -130,6 +132,8 @@ class Conversation:
             self._console.print(Text(f"{words} {advice}", style="yellow"))
             return
         self._console.print(Text("The proposal goes to the guard now.", style="bold"))
+        for note in plan.notes:
+            say(self._console, note)
         code = execute(self._place, self._settings, self._command, as_json=False, wanted=plan)
         if code is ExitCode.WAITING_FOR_APPROVAL:
             self._console.print(Text("Nothing was sent.", style="yellow"))

@@ -7,8 +7,10 @@ from rich.text import Text
 
 from cli.speech import Prose
 from cli.trace import tool_line
+from graph.chat.answering import PROPOSE
+from graph.chat.proposing import Wishes
 from graph.events import Answered, Progress, Proposed, Said, Spoke, TokensUsed, ToolUsed
-from graph.record import Exchange
+from graph.record import Exchange, ToolUse
 from portfolio.models import TradePlan
 
 MOST_WIDTH = 100
@@ -54,7 +56,7 @@ class Screen:
                 self._print(self._prose.end())
             case ToolUsed(use):
                 self.stop()
-                self._console.print(tool_line(use), no_wrap=True, overflow="ellipsis")
+                self._console.print(_wished(use) or tool_line(use), no_wrap=True, overflow="ellipsis")
             case Proposed(plan):
                 self.proposal = plan
             case Answered(exchange, _, trouble):
@@ -79,6 +81,23 @@ class Screen:
     def stop(self) -> None:
         if self._status is not None:
             self._status.stop()
+
+
+def _wished(use: ToolUse) -> Text | None:
+    """The trades of a proposal in words; None where the model called another tool, or wrote what is none."""
+    if use.name != PROPOSE or use.refused:
+        return None
+    try:
+        asked = Wishes.model_validate_json(use.arguments)
+    except ValueError:
+        return None
+    wishes = ", ".join(
+        f"{one.side} {one.symbol} for {one.amount:,.2f} USD"
+        if one.amount
+        else f"{one.side} {one.quantity} {one.symbol}"
+        for one in asked.trades
+    )
+    return Text.assemble(("  would propose ", "cyan"), (wishes, "bold"))
 
 
 def footnotes(console: Console, exchange: Exchange) -> None:

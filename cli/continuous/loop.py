@@ -22,7 +22,7 @@ from cli.continuous.configuration import Configuration, News
 from cli.continuous.times import is_missed, next_time, retry_after, told
 from cli.exit_codes import ExitCode
 from cli.log import Form, log_to
-from cli.notify import tell_of
+from cli.notify import tell_of, tell_what_waited
 from cli.options import complain, sole_use
 from cli.problems import print_problems
 from cli.slot import slot_of
@@ -87,6 +87,7 @@ class Loop:
         with heard(self._hear):
             code = await self._runs()
         self._say(f"The loop ends; it began {self._begun} run{'' if self._begun == 1 else 's'}.")
+        tell_what_waited(self._configuration.settings, self._configuration.place)
         return code
 
     async def _runs(self) -> ExitCode:

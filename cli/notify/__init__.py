@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -20,6 +22,7 @@ from cli.console import answer_console, say
 from cli.exit_codes import ExitCode
 from cli.options import ConfigOption, HomeOption, exit_with
 from cli.run_command import RunCommand
+from config.home import find_home
 
 if TYPE_CHECKING:
     from cli.conduct import Ending
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Messages to your phone, mail or chat about what runs did.", no_args_is_help=True)
 VARIABLE = "SMART_AGENT_NOTIFY_URLS"
+NOT_BEGUN = "A run was refused before it began, so nothing was looked at or sent. `smart-agent doctor` says why."
 log = logging.getLogger("smart_agent")
 
 
@@ -80,6 +84,24 @@ def _about(ending: Ending, place: Home) -> Notification:
     return of_run(record, question, place)
 
 
+def tell_of_a_start(code: ExitCode, home: Path | None, command: RunCommand) -> None:
+    """Tell that `command` could not even be begun, where nobody is at a terminal to see it."""
+    if not os.environ.get(VARIABLE) or sys.stdin.isatty():
+        return
+    with _harmless():
+        from cli.notify.messages import of_failure  # noqa: PLC0415
+
+        place = find_home(home, os.environ)
+        _send(of_failure(NOT_BEGUN, code, place), command.load_usable(place), place)
+
+
+def tell_what_waited(settings: Settings, place: Home) -> None:
+    """Tell what was held back to go out with the next message, as none will come for now."""
+    if settings.notify_urls is not None and place.outbox.exists():
+        with _harmless():
+            _send(None, settings.model_copy(update={"notify_batch_minutes": 0}), place)
+
+
 def tell_of_halt(why: str, place: Home, *, is_over: bool = False) -> None:
     """Tell that a person has halted trading, or lifted that, by whatever can be used of the settings."""
     if not os.environ.get(VARIABLE):
@@ -102,7 +124,7 @@ def _harmless() -> Iterator[None]:
         _say(f"No notification could be sent ({type(error).__name__}).")
 
 
-def _send(notification: Notification, settings: Settings, place: Home) -> None:
+def _send(notification: Notification | None, settings: Settings, place: Home) -> None:
     """Send it, and what waited before it, as far as the settings allow; who could not be told is said, a line each."""
     if settings.notify_urls is None:
         return

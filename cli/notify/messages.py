@@ -19,6 +19,8 @@ from tools.wire.foreign_text import one_line
 
 MOST_OF_A_LINE = 300
 MOST_LINES = 12
+NO_SPACE = "\u200b"
+"""Of no width, and none of a name."""
 ELSEWHERE: Mapping[str, str] = {}
 """What is set in the shell of whoever reads it is not known."""
 
@@ -71,7 +73,7 @@ def of_run(record: RunRecord, question: Question | None, place: Home) -> Notific
         body = _body(_wanted(question), _commands(question, place))
     else:
         body = _body([hinted(record.message, place, ELSEWHERE), *_orders(record), *_drift(record)])
-    return Notification(one_line(title, MOST_OF_A_LINE), body, level)
+    return Notification(_calling_nobody(title), body, level)
 
 
 def of_failure(sentence: str, code: ExitCode, place: Home) -> Notification:
@@ -155,9 +157,14 @@ def _commands(question: Question, place: Home) -> Iterator[str]:
     yield f'smart-agent reject {question.run_id}{here} --why "…"'
 
 
+def _calling_nobody(words: str) -> str:
+    """One line in which a chat finds nobody to call, as it would in a broker's "@everyone" or "<!channel>"."""
+    return one_line(words, MOST_OF_A_LINE).replace("@", f"@{NO_SPACE}").replace("<", f"<{NO_SPACE}")
+
+
 def _body(lines: Iterable[str], commands: Iterable[str] = ()) -> str:
     """The first line, the commands, which are never cut, and the other lines, each one line whoever wrote it."""
-    first, *others = (one_line(line, MOST_OF_A_LINE) for line in lines)
+    first, *others = map(_calling_nobody, lines)
     if len(others) > MOST_LINES:
         others = [*others[:MOST_LINES], f"… and {len(others) - MOST_LINES} more lines"]
     return "\n".join([first, *commands, *others])

@@ -43,17 +43,17 @@ class Outbox:
     def __init__(self, file: Path, settings: Settings, now: datetime) -> None:
         self._file, self._settings, self._now = file, settings, now
 
-    def put(self, new: Notification, send: Callable[[Notification], Sequence[Sent]]) -> Sequence[Sent]:
-        """Send what may go out now, as one message; where it did not arrive, if it did not.
+    def put(self, new: Notification | None, send: Callable[[Notification], Sequence[Sent]]) -> Sequence[Sent]:
+        """Send what may go out now, `new` and what waits, as one message; where it did not arrive, if it did not.
 
         What nobody took waits for the next time. What cannot be kept to wait goes out at once.
         """
-        is_wanted = new.level >= Level[self._settings.notify_level.upper()]
+        wanted = new if new and new.level >= Level[self._settings.notify_level.upper()] else None
         try:
             with FileLock(self._file.with_suffix(".lock"), timeout=PATIENCE):
-                sent = self._put(new if is_wanted else None, send)
+                sent = self._put(wanted, send)
         except (OSError, ConfigError):  # another process has the outbox for too long, or it cannot be written
-            sent = send(new) if is_wanted else ()
+            sent = send(wanted) if wanted else ()
         return [one for one in sent if not one.arrived]
 
     def _put(self, new: Notification | None, send: Callable[[Notification], Sequence[Sent]]) -> Sequence[Sent]:

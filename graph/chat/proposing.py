@@ -54,13 +54,25 @@ def plan_of(asked: Wishes, study: Study) -> TradePlan:
         )
         for wish in asked.trades
     )
-    return TradePlan(source=SOURCE, trades=trades, summary="Proposed in a chat.")
+    notes = tuple(
+        note for wish, trade in zip(asked.trades, trades, strict=True) if (note := _in_whole_shares(wish, trade, study))
+    )
+    return TradePlan(source=SOURCE, trades=trades, summary="Proposed in a chat.", notes=notes)
 
 
 async def tried(plan: TradePlan, study: Study) -> tuple[Sheet, ...]:
     """What the guard would say of it, and where it would lead."""
     verdicts = await rehearse(plan, study.batch, study.context)
     return verdicts_sheet(verdicts, (ASKED,)), drift_sheet(study, plan.trades)
+
+
+def _in_whole_shares(wish: Wish, trade: ProposedTrade, study: Study) -> str | None:
+    """Why the trade is worth less than the amount that was asked for; None where shares were."""
+    price = study.snapshot.quotes[trade.symbol].last if wish.amount is not None else None
+    if price is None:
+        return None
+    worth = f"{trade.quantity} at {price:,.2f}, {trade.quantity * price:,.2f} USD"
+    return f"{ticker(trade.symbol)}: of {wish.amount:,.2f} USD as many whole shares as it is enough for: {worth}."
 
 
 def _shares(wish: Wish, study: Study) -> int:

@@ -26,8 +26,10 @@ def max_trade_value(case: Case) -> Check:
 def _worth_at_most(rule: str, limit: Decimal, case: Case) -> Check:
     if case.value is None:
         return not_evaluated(rule, limit, "USD", NO_VALUE)
-    why = f"{case.trade.quantity} {case.trade.symbol} at {case.limit_price} is worth {shown(case.value, limit)} USD"
-    return answer(rule, limit, shown(case.value, limit), "USD", passed=case.value <= limit, why=why)
+    worth = shown(case.value, limit)
+    order = f"{case.trade.quantity:,} {case.trade.symbol} at {case.limit_price:,}"
+    why = f"{order} is worth {Decimal(worth):,} USD, and {rule} is {limit:,f} USD"
+    return answer(rule, limit, worth, "USD", passed=case.value <= limit, why=why)
 
 
 def max_portfolio_change(case: Case) -> Check:

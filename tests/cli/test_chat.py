@@ -102,13 +102,13 @@ async def test_a_chat_answers_trades_only_after_a_yes_and_can_be_taken_up_again(
         await chat.hear("more SPY")
         await chat.says("risk_threshold failed")
         await chat.hear("trim NVDA")
-        await chat.says("Send them?")
+        await chat.says("Send them on the paper account")
         chat.child.send("\r")
         await chat.says("declined")
         assert sent(home) == []
         await chat.hear("trim NVDA")
         await chat.says("SELL 3 NVDA at limit 158.36")
-        await chat.says("Send them?")
+        await chat.says("Send them on the paper account")
         chat.child.send("y\r")
         await chat.says("Completed 1 of 1 trades.")
         await chat.hear("wait for it")
@@ -159,7 +159,7 @@ async def test_a_question_left_open_is_answered_by_command(home: Home) -> None:
     async with model_server(talkative) as server:
         chat = Terminal(home, server)
         await chat.hear("trim NVDA")
-        await chat.says("Send them?")
+        await chat.says("Send them on the paper account")
         chat.child.sendeof()
         await chat.says("Nothing was sent.")
         await chat.ends()
@@ -221,7 +221,7 @@ async def test_from_a_pipe_nobody_can_say_yes_so_nothing_is_proposed(home: Home)
         code, out, _ = await piped(home, "trim NVDA", server=server)
     assert code == 0
     assert "refused propose_trades" in out
-    assert "Send them?" not in out
+    assert "Send them" not in out
 
 
 @pytest.mark.slow
@@ -286,7 +286,7 @@ async def test_a_yes_that_was_typed_before_the_question_is_none(home: Home) -> N
         await chat.hear("slow what do I own?")
         await server.hears("slow what")
         chat.child.send("y\r")
-        await chat.says("Send them?")
+        await chat.says("Send them on the paper account")
         chat.child.send("n\r")
         await chat.says("declined")
         await chat.ends()

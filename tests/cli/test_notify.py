@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from cli.exit_codes import ExitCode
 from cli.main import app
+from cli.notify import tell_what_waited
 from cli.notify.messages import Level, Notification, of_failure, of_halt, of_run
 from cli.notify.outbox import MOST_HELD, Outbox, is_quiet
 from cli.notify.sending import Sent, send
@@ -69,7 +70,6 @@ def invoke(home: Home, *arguments: str, urls: str = "", **variables: str) -> tup
     env = {
         "SMART_AGENT_NOTIFY_URLS": urls,
         "NO_PROXY": "127.0.0.1",
-        "SMART_AGENT_NOTIFY_BATCH_MINUTES": "0",
         **variables,
     }
     result = CliRunner().invoke(app, [*arguments, "--home", str(home.root)], env=env)
@@ -80,6 +80,37 @@ def invoke(home: Home, *arguments: str, urls: str = "", **variables: str) -> tup
 def no_token_in(home: Home, *outputs: str) -> None:
     assert not [file for file in home.root.rglob("*") if file.is_file() and TOKEN.encode() in file.read_bytes()]
     assert TOKEN not in "".join(outputs)
+
+
+def bodies(receiver: Receiver) -> list[str]:
+    return [one["message"] for one in receiver.received]
+
+
+def test_a_run_that_is_refused_before_it_begins_is_told_where_nobody_looks_on(home: Home, receiver: Receiver) -> None:
+    home.config_file.write_text('{"risk_threshold": -1}')
+    for _ in range(2):
+        code, _ = invoke(home, "run", *DAY, urls=receiver.url())
+        assert code == ExitCode.BAD_USAGE
+    (body,) = bodies(receiver)
+    assert "refused before it began" in body
+    assert "smart-agent doctor" in body
+
+
+def test_what_was_held_back_is_told_when_no_message_will_come_for_now(home: Home, receiver: Receiver) -> None:
+    settings = settings_with(notify_urls=receiver.url(), notify_batch_minutes=1440)
+    outbox = Outbox(home.outbox, settings, datetime.now(UTC))
+    for words in ("first", "second"):
+        outbox.put(told(words), lambda one: send(one, [receiver.url()]))
+    assert len(receiver.received) == 1
+    tell_what_waited(settings, home)
+    assert ["second" in body for body in bodies(receiver)] == [False, True]
+    tell_what_waited(settings, home)
+    assert len(receiver.received) == 2
+
+
+def test_a_brokers_words_call_nobody_in_a_chat(home: Home) -> None:
+    ended = of_failure("<!channel> @everyone <@U1> sell", ExitCode.FAILED, home)
+    assert not [call for call in ("<!", "@everyone", "<@", "@U1") if call in ended.body + ended.title]
 
 
 # --- the test command ------------------------------------------------------------------------------------------------
@@ -303,7 +334,7 @@ def test_words_of_others_stay_one_plain_line(home: Home) -> None:
     lines = told.body.split("\n")
     assert "\x1b" not in told.title + told.body
     assert len(lines) == 2
-    assert max(map(len, lines)) <= 300
+    assert max(len(line.replace("\u200b", "")) for line in lines) <= 300
 
 
 # --- what goes out when ----------------------------------------------------------------------------------------------

@@ -176,15 +176,23 @@ async def test_a_plan_for_another_target_is_asked_for_and_nothing_is_sent(home: 
 
 
 @pytest.mark.parametrize(
-    ("trade", "shares"),
+    ("trade", "shares", "notes"),
     [
-        ({"symbol": "NVDA", "side": "SELL", "amount": 500}, 3),
-        ({"symbol": "nvda", "side": "SELL", "amount": 158.52}, 1),
-        ({"symbol": "SPY", "side": "BUY", "quantity": 1}, 1),
+        (
+            {"symbol": "NVDA", "side": "SELL", "amount": 500},
+            3,
+            ("NVDA: of 500.00 USD as many whole shares as it is enough for: 3 at 158.52, 475.56 USD.",),
+        ),
+        (
+            {"symbol": "nvda", "side": "SELL", "amount": 158.52},
+            1,
+            ("NVDA: of 158.52 USD as many whole shares as it is enough for: 1 at 158.52, 158.52 USD.",),
+        ),
+        ({"symbol": "SPY", "side": "BUY", "quantity": 1}, 1, ()),
     ],
 )
 async def test_a_wish_becomes_whole_shares_and_the_guards_word_on_it(
-    home: Home, trade: dict[str, Any], shares: int
+    home: Home, trade: dict[str, Any], shares: int, notes: tuple[str, ...]
 ) -> None:
     call = Call("propose_trades", {"trades": [{**trade, "reason": "The owner wants it."}]})
     async with model_server(calling(call)) as server:
@@ -194,6 +202,7 @@ async def test_a_wish_becomes_whole_shares_and_the_guards_word_on_it(
     assert [(one.side, one.quantity, one.protective) for one in proposed.plan.trades] == [
         (trade["side"], shares, False)
     ]
+    assert proposed.plan.notes == notes
 
 
 @pytest.mark.parametrize(
