@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.console import answer_console
+from cli.console import answer_console, say
 from cli.exit_codes import ExitCode
 from cli.options import ConfigOption, HomeOption
 from cli.problems import print_problems
@@ -97,12 +97,15 @@ def show(
     Example: smart-agent config show
     """
     with told_problems(UNUSABLE):
-        _, loaded = effective(home, config)
+        file, loaded = effective(home, config)
         rows = {key: {"value": value, "source": loaded.sources[key]} for key, value in visible(loaded.settings).items()}
         if as_json:
             typer.echo(json.dumps(rows, indent=2))
-        else:
-            answer_console().print(table_of(rows))
+            return
+        console = answer_console()
+        if file:
+            say(console, f"The file: {file}", "dim")
+        console.print(table_of(rows, file))
 
 
 @app.command("set")
@@ -199,13 +202,14 @@ def visible(settings: Settings) -> dict[str, Any]:
     return {**settings.document(), **{key: "set" if getattr(settings, key) else "not set" for key in SECRETS}}
 
 
-def table_of(rows: dict[str, dict[str, Any]]) -> Table:
+def table_of(rows: dict[str, dict[str, Any]], file: Path | None) -> Table:
     table = Table("key", box=None, header_style="bold", pad_edge=False)
     table.add_column("value", max_width=VALUE_WIDTH)
     table.add_column("from")
+    named = printable(str(file)) if file else ""
     for key, row in rows.items():
-        value = Text(value_text(key, row["value"]), overflow="fold")
-        table.add_row(Text(key), value, Text(row["source"], style="dim", overflow="fold"))
+        value, source = Text(value_text(key, row["value"]), overflow="fold"), row["source"]
+        table.add_row(Text(key), value, Text("the file" if source == named else source, style="dim", overflow="fold"))
     return table
 
 

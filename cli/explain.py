@@ -114,8 +114,13 @@ def _rules(checks: tuple[Check, ...]) -> Table:
     table.add_column("Outcome", no_wrap=True)
     outcomes = {True: "[green]passed[/]", False: "[red]failed[/]", None: "[yellow]not evaluated[/]"}
     for check in checks:
-        actual = f"{check.actual} {check.unit}" if check.actual != "exempt" else "exempt"
-        table.add_row(check.rule, escape(check.limit), escape(actual), outcomes[check.passed])
+        limit, actual = (_with_unit(value, check.unit) for value in (check.limit, check.actual))
+        table.add_row(check.rule, escape(limit), escape(actual), outcomes[check.passed])
         if check.why:
             table.add_row("", "", Text(check.why, style="yellow"))
     return table
+
+
+def _with_unit(value: str, unit: str) -> str:
+    """Words, as of a rule that does not bind, have none."""
+    return f"{value} {unit}".rstrip() if value.lstrip("+-")[:1].isdigit() else value

@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 TRADING, BROKER, MARKET, WHEN = "Trading", "Broker", "Simulated market", "When it runs"
 """Panels of a help page."""
 
+
+def a_day(text: str) -> datetime:
+    """The day that a person wrote, at midnight."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007  (a day, wherever it is)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day; write it like 2026-06-15") from None
+
+
 HomeOption = Annotated[
     Path | None,
     typer.Option("--home", help="Folder the agent keeps its files in (default: SMART_AGENT_HOME).", show_default=False),
@@ -46,7 +55,8 @@ AsOfOption = Annotated[
     datetime | None,
     typer.Option(
         "--as-of",
-        formats=["%Y-%m-%d"],
+        parser=a_day,
+        metavar="DAY",
         help="Let the simulated market be at that day, shortly before the bell.",
         show_default=False,
         rich_help_panel=MARKET,

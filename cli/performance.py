@@ -17,7 +17,7 @@ from cli.console import LEAST_WIDTH, answer_console
 from cli.exit_codes import ExitCode
 from cli.hints import typed
 from cli.journal import journal_of
-from cli.options import HomeOption, KnownAccountOption, exit_with
+from cli.options import HomeOption, KnownAccountOption, a_day, exit_with
 
 if TYPE_CHECKING:
     from graph.retrospect import Retrospect
@@ -27,7 +27,7 @@ MOST_WIDTH = 100
 SinceOption = Annotated[
     datetime | None,
     typer.Option(
-        "--since", formats=["%Y-%m-%d"], help="From the last look before that day (UTC) on.", show_default=False
+        "--since", parser=a_day, metavar="DAY", help="From the last look before that day (UTC) on.", show_default=False
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Annotated
+
 import typer
+from rich.prompt import Confirm
 
 from cli.exit_codes import ExitCode
 from cli.options import HomeOption, exit_with, home_or_exit, sole_use
+
+YesOption = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 
 app = typer.Typer(help="The embedded simulated broker.", no_args_is_help=True)
 
@@ -16,12 +22,19 @@ def sim() -> None:
 
 
 @app.command()
-def reset(home: HomeOption = None) -> None:
-    """Start over: forget every simulated account, its positions, cash and orders.
+def reset(home: HomeOption = None, *, yes: YesOption = False) -> None:
+    """Start over: forget every simulated account, its positions, cash and orders; asks before it does.
 
-    Example: smart-agent sim reset
+    The next run opens a new account. What runs did in the old one stays in the records under its id.
+
+    Example: smart-agent sim reset --yes
     """
     place = home_or_exit(home)
+    if not yes and not sys.stdin.isatty():
+        exit_with(ExitCode.BAD_USAGE, "Nothing was removed, as nobody is here to say yes. To remove it: --yes")
+    if not yes and not Confirm.ask(f"Forget every simulated account in {place.simulated}?", default=False):
+        typer.echo("Nothing was removed.")
+        return
     from brokers.simulated import reset as forget  # noqa: PLC0415  (it needs numpy)
 
     try:
@@ -32,5 +45,7 @@ def reset(home: HomeOption = None) -> None:
         exit_with(ExitCode.FAILED, f"{why}; not every account is forgotten. Remove that by hand, and try again.")
     for file in removed:
         typer.echo(f"removed {file}")
-    if not removed:
+    if removed:
+        typer.echo("The next run opens a new simulated account.")
+    else:
         typer.echo(f"nothing to remove in {place.simulated}")

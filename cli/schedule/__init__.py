@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.prompt import Confirm
 from rich.text import Text
 
 from cli.console import say
@@ -177,7 +178,7 @@ def remove(job_id: IdArgument = None) -> None:
         variables = Path(entry.given(VARIABLES) or "")
         if variables.name == f"schedule-{entry.id}.json":
             variables.unlink(missing_ok=True)
-        typer.echo(f"Removed {entry.id} ({entry.when}) from {timetable.name}.")
+        typer.echo(f"Removed {entry.id} ({entry.given('--market') or entry.when}) from {timetable.name}.")
     left = [other for other in scheduled if other not in found]
     typer.echo("Left:" if left else "Nothing is scheduled any more.")
     for timetable, entry in left:
@@ -231,7 +232,7 @@ def _hold_to_a_yes(*, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         exit_with(ExitCode.BAD_USAGE, "Nothing was written, as nobody is here to say yes. To write it: --yes")
-    if not typer.confirm("Write it?"):
+    if not Confirm.ask("Write it?", default=False):
         typer.echo("Nothing was written.")
         raise typer.Exit(ExitCode.DONE)
 
@@ -273,12 +274,16 @@ def _scheduled() -> list[tuple[Timetable, Entry]]:
 
 
 def _tell(timetable: Timetable, entry: Entry) -> None:
+    from cli.schedule.preview import next_start  # noqa: PLC0415
+
     when = entry.given("--market") or entry.when
     home = entry.given("--home") or "a home that its command does not name"
     _console().print(Text.assemble((entry.id, "bold"), f"  {when}  {home}  ({timetable.name})"), soft_wrap=True)
     _console().print(Text(f"        {' '.join(entry.words)}", style="dim"), soft_wrap=True)
     if not entry.words or not Path(entry.words[0]).exists():
         _console().print("        Nothing starts: its program is gone. Remove it, and add it anew.", style="yellow")
+    elif start := next_start(entry):
+        say(_console(), f"        Next: {start}")
 
 
 def _console() -> Console:

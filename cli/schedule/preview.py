@@ -10,7 +10,7 @@ from tzlocal import get_localzone
 
 from brokers.session import NEW_YORK, ExchangeCalendar
 from cli.console import say
-from cli.schedule.job import Job, Timetable
+from cli.schedule.job import Entry, Job, Timetable
 from cli.schedule.times import CronTimes, first_in_session
 from cli.slot import moment_or_exit
 from config.problems import shown
@@ -50,6 +50,17 @@ def _when_it_runs(times: CronTimes, market: str | None) -> list[tuple[str, str]]
     elif traded != start:
         told.append((f"The first with the market open: {_in_both_zones(traded)}.", ""))
     return told
+
+
+def next_start(entry: Entry) -> str:
+    """When it runs next, in words; "" where somebody else wrote its times in a way that is not known."""
+    now, market = datetime.now(get_localzone()), entry.given("--market")
+    if market:
+        return _in_both_zones(moment_or_exit(market).next(now))
+    try:
+        return _in_both_zones(next(CronTimes.parse(entry.when).after(now)))
+    except ValueError:
+        return ""
 
 
 def _in_both_zones(moment: datetime) -> str:

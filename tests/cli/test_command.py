@@ -140,7 +140,7 @@ def test_a_key_in_the_environment_reaches_no_file_and_no_screen(home: Home) -> N
 def test_sim_reset_opens_a_new_account_to_which_nothing_old_is_held(home: Home) -> None:
     """Its lessons, its cooldowns and its count of the day's orders belong to the old one."""
     first = record_of(home, "--as-of", DAY)
-    done = smart_agent("sim", "reset", "--home", home.root)
+    done = smart_agent("sim", "reset", "--yes", "--home", home.root)
     assert "simulated-synthetic" in done.stdout
     again = record_of(home, "--as-of", DAY)
     assert again["snapshot"]["net_liquidation"] == "50000.00"

@@ -498,3 +498,13 @@ def test_a_schedule_that_never_meets_a_session_is_warned_of(home: Home) -> None:
     assert "no run would trade" in done.stdout
     assert "At 12:00 on Sunday" in done.stdout
     assert shlex.quote(str(home.root)) in done.stdout
+
+
+@pytest.mark.usefixtures("crontab")
+def test_the_list_says_when_each_runs_next(home: Home) -> None:
+    for when in ("0 12 * * 1-5", "--market=open+30m"):
+        assert schedule("add", when, "--yes", "--home", home.root).exit_code == 0
+    listed = schedule("list").stdout
+    assert listed.count("Next: ") == 2
+    assert listed.count("in New York)") == 2
+    assert " 12:00 " in listed
