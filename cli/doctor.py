@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -99,6 +98,8 @@ def doctor(
 
 def look_over(place: Home, command: RunCommand, *, as_json: bool = False) -> ExitCode:
     """Show what is found of everything that a run of `command` depends on."""
+    import asyncio  # noqa: PLC0415  (the help page does without)
+
     logging.getLogger().addHandler(logging.NullHandler())  # or libraries would write on the screen
     console = answer_console(quiet=as_json)
     console.width = min(console.width, MOST_WIDTH)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import closing, suppress
 from pathlib import Path
@@ -34,11 +33,15 @@ from cli.options import (
 from cli.problems import print_problems
 from cli.run_command import RunCommand
 from config.problems import ConfigError
+from graph.halt_flag import raise_flag
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from config.home import Home
     from config.settings import Settings
     from graph.emergency import Cancelled
+    from graph.journal import JournalledOrder
 
 log = logging.getLogger("smart_agent")
 PATIENCE = 30.0
@@ -68,29 +71,44 @@ def _home_to_halt(home: Path | None) -> Home:
 
 
 def _halted(place: Home, why: str) -> bool:
-    """Halt, in a file where the journal cannot be written, and say so; whether it could be written at all."""
-    from graph.journal import Journal, JournalUnusable, raise_flag  # noqa: PLC0415  (costs more than the help page)
+    """Halt by the file, at once, and by the journal, and say so; whether either could be written."""
+    flagged = _flagged(place, why)
+    if flagged:
+        _say_halted(place, why)
+    from graph.journal import Journal, JournalUnusable  # noqa: PLC0415  (costs more than the halt itself)
 
+    sent: Sequence[JournalledOrder] = ()
     try:
         with closing(Journal(place.database, patience=PATIENCE)) as journal:
             journal.halts.halt(why, now())
             sent = journal.orders.unsettled()
     except JournalUnusable as error:
-        try:
-            raise_flag(place.database, why, now())
-        except OSError as worse:
+        if not flagged:
             complain(
-                f"NOT halted: neither the journal {place.database} nor a file beside it could be written ({worse}). "
+                f"NOT halted: neither the journal {place.database} nor a file beside it could be written. "
                 "Stop what runs with Ctrl-C, see that nothing starts a run, make room there, and try again."
             )
             return False
-        sent = ()
         complain(f"{error} A file in {place.root} halts trading in its place.")
-    _say(f"Trading is halted in {place.root}: {why}. No order is sent until `{typed('resume', place)}`.", "yellow")
+    if not flagged:
+        _say_halted(place, why)
     for order in sent:
         name = f"{order.side} {order.quantity} {order.symbol}"
         _say(f"{name} was on its way before; a run that is at work cancels what is left of it.", "yellow")
     return True
+
+
+def _flagged(place: Home, why: str) -> bool:
+    """Whether the file that halts could be made."""
+    try:
+        raise_flag(place.database, why, now())
+    except OSError:
+        return False
+    return True
+
+
+def _say_halted(place: Home, why: str) -> None:
+    _say(f"Trading is halted in {place.root}: {why}. No order is sent until `{typed('resume', place)}`.", "yellow")
 
 
 def resume(why: WhyOption = "a person resumed it", home: HomeOption = None) -> None:
@@ -204,6 +222,8 @@ def _wait_for_the_line(settings: Settings, place: Home) -> None:
 
 def _cancelled(settings: Settings, place: Home, command: RunCommand) -> tuple[Cancelled, ...]:
     """What became of every open order of ours; where the journal cannot be read, of those that are called like ours."""
+    import asyncio  # noqa: PLC0415  (the help page does without)
+
     from cli.wiring import Start, open_context  # noqa: PLC0415  (the graph and its libraries take seconds to import)
     from graph.emergency import Cancelled, cancel_open_orders  # noqa: PLC0415
     from graph.journal import JournalUnusable  # noqa: PLC0415

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -122,6 +121,8 @@ def _unreadable() -> tuple[type[Exception], ...]:
 
 def _forgotten(place: Home, account_id: str, lesson_id: str) -> bool:
     """Forget the lesson; whether there was one. Raises one of `_unreadable()`."""
+    import asyncio  # noqa: PLC0415  (the help page does without)
+
     from graph.memory import forget, open_memory  # noqa: PLC0415
 
     async def forgotten() -> bool:
@@ -135,6 +136,8 @@ def _kept(place: Home, account_id: str) -> tuple[Lesson, ...]:
     """Those of the account; none where there is no memory yet, or no account that a run has looked at."""
     if not account_id or not place.memory.exists():
         return ()
+    import asyncio  # noqa: PLC0415  (the help page does without)
+
     from graph.memory import lessons_of, open_memory  # noqa: PLC0415  (its library costs more than the journal)
 
     async def read() -> tuple[Lesson, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sqlite3
 import sys
@@ -73,6 +72,8 @@ def think(
         tws_account=account,
     )
     place, settings = command.load_or_exit(home)
+    import asyncio  # noqa: PLC0415  (the help page does without)
+
     from brokers.errors import BrokerError  # noqa: PLC0415
     from brokers.simulated import MarketError  # noqa: PLC0415
     from graph.failure import describe  # noqa: PLC0415

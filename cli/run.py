@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from datetime import UTC, datetime
@@ -135,6 +134,8 @@ def execute(
 
     With a plan that is `wanted` no other is thought of; with a `slot` that is taken meanwhile nothing is done.
     """
+    import asyncio  # noqa: PLC0415  (the help page does without)
+
     # The graph and its libraries take seconds to import, so the person is told first that something happens.
     from cli.trace import trace_for  # noqa: PLC0415
 

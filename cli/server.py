@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 from contextlib import suppress
@@ -92,6 +91,8 @@ def server(
     settings = settings.model_copy(update={"mcp_url": None})  # this is the MCP server
     if why := command.contradiction(settings):
         exit_with(ExitCode.BAD_USAGE, why)
+    import asyncio  # noqa: PLC0415  (the help page does without)
+
     from brokers.simulated import MarketError  # noqa: PLC0415  (heavy, and the help page is not)
     from cli.brokers import Market, broker_of  # noqa: PLC0415
 
@@ -104,6 +105,8 @@ def server(
 
 
 async def _serve(broker: Broker, transport: Transport, port: int) -> None:
+    import asyncio  # noqa: PLC0415  (the help page does without)
+
     from tools.server import build_server  # noqa: PLC0415  (heavy, and the help page is not)
 
     app = build_server(broker, port=port)

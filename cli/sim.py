@@ -6,7 +6,6 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.prompt import Confirm
 
 from cli.exit_codes import ExitCode
 from cli.options import HomeOption, exit_with, home_or_exit, sole_use
@@ -29,6 +28,8 @@ def reset(home: HomeOption = None, *, yes: YesOption = False) -> None:
 
     Example: smart-agent sim reset --yes
     """
+    from rich.prompt import Confirm  # noqa: PLC0415  (the help page does without)
+
     place = home_or_exit(home)
     if not yes and not sys.stdin.isatty():
         exit_with(ExitCode.BAD_USAGE, "Nothing was removed, as nobody is here to say yes. To remove it: --yes")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.prompt import Confirm
 from rich.text import Text
 
 from cli.console import say
@@ -232,6 +231,8 @@ def _hold_to_a_yes(*, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         exit_with(ExitCode.BAD_USAGE, "Nothing was written, as nobody is here to say yes. To write it: --yes")
+    from rich.prompt import Confirm  # noqa: PLC0415  (the help page does without)
+
     if not Confirm.ask("Write it?", default=False):
         typer.echo("Nothing was written.")
         raise typer.Exit(ExitCode.DONE)

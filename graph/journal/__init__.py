@@ -5,7 +5,7 @@ next run knows what may be out there. Nothing is ever deleted.
 """
 
 from graph.journal.database import JournalError, JournalUnusable
-from graph.journal.halts import Halt, raise_flag
+from graph.journal.halts import Halt
 from graph.journal.journal import Journal
 from graph.journal.orders import ApprovalVoid, Change, Halted, JournalledOrder, trading_day
 from graph.journal.questions import Answer, Question
@@ -23,6 +23,5 @@ __all__ = [
     "JournalledOrder",
     "OrderState",
     "Question",
-    "raise_flag",
     "trading_day",
 ]

@@ -1,7 +1,7 @@
 """The halt: a flag that stops every order, survives restarts, and needs a person to lift.
 
-A new journal starts free. A last entry that is neither a halt nor a release means halted. Where the database cannot be
-written, a file beside it says the same: that it is there means halted, whatever is in it.
+A new journal starts free. A last entry that is neither a halt nor a release means halted, and so does the file beside
+the database.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
+from graph.halt_flag import flag_beside, raise_flag
 from graph.journal.database import HALTS, Database, JournalUnusable, file_of
 from portfolio.models import Fact, Utc
 
@@ -73,25 +74,6 @@ def halt_in_force(connection: Connection) -> Halt | None:
     if last.action != HALT:
         return Halt(since=None, why=f"the last entry of the halt list is {last.action!r}, which nobody knows")
     return Halt(since=datetime.fromisoformat(last.at), why=last.why)
-
-
-# --- the file that halts where the database cannot be written -----------------------------------------------------
-
-
-def flag_beside(database: Path) -> Path:
-    return database.with_name("HALTED")
-
-
-def raise_flag(database: Path, why: str, now: datetime) -> None:
-    """Halt without the database.
-
-    Raises:
-        OSError: the file cannot be made either.
-    """
-    flag = flag_beside(database)
-    flag.touch(mode=0o600)
-    with suppress(OSError):  # on a full disk: that it is there is enough
-        flag.write_text(f"{now.isoformat()}\n{why}\n", encoding="utf-8")
 
 
 def flag_raised(database: Path) -> Halt | None:

@@ -29,7 +29,7 @@ from cli.main import app
 from cli.run_command import RunCommand
 from cli.wiring import Timing
 from config.home import Home
-from graph.journal import raise_flag
+from graph.halt_flag import raise_flag
 from portfolio.models import Account, AccountSummary, BrokerOrder, OrderTerms, Quote, Session, Side, WhatIf
 from tests.cli.test_model import smart_agent
 from tests.graph.conftest import TRADING_DAY, settings_with
