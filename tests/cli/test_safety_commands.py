@@ -88,15 +88,21 @@ def test_a_halt_that_the_journal_cannot_keep_is_kept_in_a_file_beside_it(home: H
 
 
 @pytest.mark.slow
-def test_a_halt_is_kept_though_somebody_holds_the_journal(home: Home) -> None:
+def test_a_halt_is_in_force_at_once_though_somebody_holds_the_journal(home: Home) -> None:
     with journal_in(home.root):
         pass
     holder = sqlite3.connect(home.database, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
-    done = smart_agent("halt", "--home", home.root)
-    holder.close()
-    assert (done.returncode, "Trading is halted" in done.stdout) == (0, True)
-    assert run(home).returncode == 6
+    command = [str(SMART_AGENT), "halt", "--home", str(home.root), "--why", "on holiday"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "Trading is halted" in process.stdout.readline()
+        assert "on holiday" in (home.root / "HALTED").read_text()
+        assert process.poll() is None, "it waits for the journal still"
+        holder.close()
+        assert process.wait(60) == 0
+    (home.root / "HALTED").unlink()
+    assert run(home).returncode == 6, "the journal knows it, too"
 
 
 def test_a_halt_of_a_home_that_cannot_be_says_that_nothing_is_halted() -> None:
