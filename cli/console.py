@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from itertools import accumulate
+from textwrap import TextWrapper
 from typing import Any
 
 from rich.console import Console
@@ -30,7 +32,20 @@ def answer_console(kind: type[Console] = Console, least: int = 0, **options: Any
 def say(console: Console, sentence: Text | str, style: str = "") -> None:
     """Print it with its lines broken between words, and never in a path; whoever greps a pipe gets one line."""
     words = Text(sentence) if isinstance(sentence, str) else sentence  # never markup: it may quote what has brackets
-    console.print(words, style=style, soft_wrap=not console.is_terminal, overflow="ignore", crop=False)
+    console.print(_broken(words, console.width) if console.is_terminal else words, style=style, soft_wrap=True)
+
+
+def _broken(words: Text, width: int) -> Text:
+    """In lines of at most `width`, each of whole words; a longer word, such as a path, is left to the terminal."""
+    wrapper = TextWrapper(width, break_long_words=False, break_on_hyphens=False, drop_whitespace=False, tabsize=1)
+    broken = []
+    for line in words.split("\n", allow_blank=True):
+        ends = list(accumulate(map(len, wrapper.wrap(line.plain))))
+        for number, part in enumerate(line.divide(ends[:-1])):
+            part.rstrip()
+            before = len(part.plain) - len(part.plain.lstrip()) if number else 0  # spaces that did not fit before
+            broken.append(part[before:])
+    return Text("\n").join(broken)
 
 
 def forget_typed() -> None:

@@ -72,7 +72,9 @@ def _account_facts(snapshot: PortfolioSnapshot) -> Table:
     facts = Table.grid(padding=(0, 2))
     facts.add_row("Account", f"{escape(account.account_id)} ({'paper' if account.is_paper else 'LIVE'})")
     facts.add_row("Portfolio Value", f"[bold]{money(summary.net_liquidation)}[/]")
-    facts.add_row("Available Funds", money(summary.available_funds))
+    is_more = summary.available_funds > summary.total_cash
+    on_margin = ("  on margin; only cash is spent", "dim") if is_more else ""
+    facts.add_row("Available Funds", Text.assemble(money(summary.available_funds), on_margin))
     facts.add_row("Cash", money(summary.total_cash))
     facts.add_row("Positions", str(sum(position.quantity != 0 for position in snapshot.positions)))
     facts.add_row("Market Data", f"{len(snapshot.quotes)} symbols")

@@ -99,11 +99,13 @@ def _traded(state: State, *, stopped: bool) -> Ending:
 
 
 def _all_refused(verdicts: Sequence[Verdict]) -> Ending:
-    """That the investor's limits refuse every trade is as it should be; what stands against the account is not."""
+    """That the investor's limits refuse every trade is as it should be; what stands against the account is not.
+
+    Why is told by our own rules first, as they are told shortest.
+    """
+    is_account = all(any(check.rule in OF_THE_ACCOUNT for check in verdict.failures) for verdict in verdicts)
     failures = [check for verdict in verdicts for check in verdict.failures]
-    against = [check for check in failures if check.rule in OF_THE_ACCOUNT]
-    is_account = all(any(check in against for check in verdict.failures) for verdict in verdicts)
-    why = _listed(check.why for check in (against if is_account else failures))
+    why = _listed(check.why for check in sorted(failures, key=lambda check: check.rule == "whatif"))
     outcome = Outcome.REFUSED if is_account else Outcome.NOTHING_APPROVED
     return outcome, f"The guard refused {_all(verdicts, 'trade')} ({why}); nothing was sent."
 
