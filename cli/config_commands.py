@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Write, check and show the configuration.", no_args_is_help=True)
 
-VALUE_WIDTH = 42
+VALUE_WIDTH = 40
 """A screen of 80 columns has room for it between the longest key and the defaults."""
 NOTHING_WRITTEN, NOTHING_CHANGED = "nothing was written", "nothing was changed"
 UNUSABLE = "no run would start with it"

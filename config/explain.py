@@ -60,13 +60,19 @@ def words_of(error: ErrorDetails) -> tuple[str, str]:
         return context["why"], context["instead"]
     if kind in COMPARISONS:
         bound, words = COMPARISONS[kind]
-        limit = f"{words} {context[bound]:,}".replace(",", " ")
+        limit = f"{words} {context[bound]:,}".replace(",", " ") + _unit_of(error)
         return f"it must be {limit}", f"Write a number {limit}"
     if kind == "literal_error":
         return "this is none of the possible values", f"Write {context['expected']}"
     if kind == "too_long":
         return "the text is too long", f"Write at most {context['max_length']} characters"
     return SIMPLE.get(kind) or KINDS.get(kind.partition("_")[0]) or (error["msg"], "See docs/configuration.md")
+
+
+def _unit_of(error: ErrorDetails) -> str:
+    """As the setting's name has it, with a space before it."""
+    unit = str(error["loc"][-1]).rpartition("_")[2] if error["loc"] else ""
+    return f" {unit}" if unit in ("hours", "minutes", "seconds") else ""
 
 
 def unknown_key(steps: Sequence[str | int], value: object, source: str, known: Mapping[str, Any]) -> Problem:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import re
+import signal
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -169,6 +170,40 @@ async def test_a_question_left_open_is_answered_by_command(home: Home) -> None:
     code, _, _ = await smart_agent(home, "approve", question["run_id"])
     assert code == 0
     assert sent(home) == [("SELL", "NVDA")]
+
+
+@pytest.mark.slow
+async def test_a_chat_that_is_killed_at_its_question_has_sent_nothing_and_leaves_it_to_be_answered(home: Home) -> None:
+    async with model_server(talkative) as server:
+        chat = Terminal(home, server, "--thread", "taxes")
+        await chat.hear("trim NVDA")
+        await chat.says("Send them on the paper account")
+        chat.child.kill(signal.SIGKILL)
+        await chat.child.expect(pexpect.EOF, async_=True)
+        assert sent(home) == []
+        again = Terminal(home, server, "--thread", "taxes")
+        await again.says("Going on with thread taxes")
+        await again.hear("trim NVDA")
+        await again.says("waits for your answer")
+        await again.ends()
+    code, out, _ = await smart_agent(home, "pending", "--json")
+    assert (code, len(json.loads(out))) == (5, 1)
+    assert (await smart_agent(home, "approve", json.loads(out)[0]["run_id"]))[0] == 0
+    assert sent(home) == [("SELL", "NVDA")]
+
+
+@pytest.mark.slow
+async def test_ctrl_c_at_the_question_is_no_yes_and_the_chat_goes_on(home: Home) -> None:
+    async with model_server(talkative) as server:
+        chat = Terminal(home, server)
+        await chat.hear("trim NVDA")
+        await chat.says("Send them on the paper account")
+        chat.child.sendintr()
+        await chat.says("Nothing was sent.")
+        await chat.hear("drift please")
+        await chat.says("12.2 points above")
+        await chat.ends()
+    assert sent(home) == []
 
 
 async def piped(home: Home, *lines: str, server: ModelServer | None = None, **variables: str) -> tuple[int, str, str]:
