@@ -41,9 +41,9 @@ async def draw(target: Path, title: str, **settings: object) -> None:
 
 
 async def main(docs: Path) -> None:
-    await draw(docs / "run.svg", "uv run smart-agent run")
+    await draw(docs / "run.svg", "smart-agent run")
     async with model_server(careful) as server:
-        title = "uv run smart-agent run, with OPENAI_BASE_URL and a model behind it"
+        title = "smart-agent run, with OPENAI_BASE_URL and a model behind it"
         await draw(docs / "model-run.svg", title, openai_base_url=server.url, model="careful")
 
 

@@ -97,7 +97,7 @@ def _left_to_do(state: State, after: dict[str, float], settings: Settings) -> st
         return f"Run again: the exit of {', '.join(plan.unfinished)} is not finished."
     off = [f"{name} ({drift:+.1f})" for name, drift in after.items() if abs(drift) > settings.rebalance_threshold]
     if off:
-        return f"Run again on the next trading day: {', '.join(off)} points off target."
+        return f"Go on with the next run: {', '.join(off)} points off target."
     return "Nothing to do until a bucket drifts again."
 
 
