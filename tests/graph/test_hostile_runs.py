@@ -62,7 +62,7 @@ def test_none_of_many_plans_breaks_a_limit(bench: Bench, chunk: int) -> None:
     play_seeds(bench, range(chunk * WORLDS, (chunk + 1) * WORLDS))
     seen = bench.seen
     print(f"chunk {chunk}: {dict(seen)}")  # noqa: T201  (shown with -rP)
-    assert seen["plans"] >= 625
+    assert seen["plans"] >= 600
     assert seen["orders"] >= seen["plans"] / 4, "a guard that lets nothing through is easily safe"
     kinds = ("partly filled", "filled in parts", "again", "asked", "protective sent", "journal UNKNOWN")
     assert all(seen[kind] for kind in kinds), "each kind of ending must have been met"

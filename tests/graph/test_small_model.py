@@ -171,7 +171,9 @@ async def test_no_run_that_a_real_model_thinks_for_breaks_a_limit_or_fails(model
     faults: dict[int, set[str]] = {}
     ended: Counter[str] = Counter()
     of_its_own = 0
-    for seed, ((strategy, day, limits), sort) in enumerate(product(WORLDS, SORTS), start=1):
+    # Each sort in every other world: all of them together take five minutes of a processor.
+    chosen = list(product(WORLDS, SORTS))[::2]
+    for seed, ((strategy, day, limits), sort) in enumerate(chosen, start=1):
         home = Home(tmp_path / str(seed))
         home.create()
         began = monotonic()
