@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,10 +29,10 @@ from cli.options import (
     UrlOption,
     complain,
     exit_with,
-    home_or_exit,
 )
 from cli.problems import print_problems
 from cli.run_command import RunCommand
+from config.home import find_home
 from config.problems import ConfigError
 from graph.halt_flag import raise_flag
 
@@ -63,11 +64,16 @@ def halt(why: WhyOption = "a person halted it", home: HomeOption = None) -> None
 
 
 def _home_to_halt(home: Path | None) -> Home:
+    """The home, also one that cannot be written: an emergency stop still has a broker to ask."""
     try:
-        return home_or_exit(home)
-    except typer.Exit:
+        place = find_home(home, os.environ)
+        if not place.root.is_dir():
+            place.create()
+    except ConfigError as error:
+        print_problems(Console(stderr=True), error, "NOT halted")
         complain("NOT halted: there is no such home. Name the folder whose agent is to be halted with --home.")
-        raise
+        raise typer.Exit(ExitCode.BAD_USAGE) from None
+    return place
 
 
 def _halted(place: Home, why: str) -> bool:
@@ -117,9 +123,9 @@ def resume(why: WhyOption = "a person resumed it", home: HomeOption = None) -> N
     Example: smart-agent resume --why "back from holiday"
     """
     with journal_of(home) as (place, journal):
-        halted = journal.halts.current()
-        if halted:
-            journal.halts.resume(plain(why), now())
+        halted, again = journal.halts.resume(plain(why), now()), journal.halts.current()
+    if again:
+        exit_with(ExitCode.HALTED, f"Trading is halted, by a halt that came meanwhile: {again.why}. Resume that, too.")
     if halted is None:
         _say("Trading was not halted; nothing has changed.", "green")
         return

@@ -142,8 +142,6 @@ def execute(
     trace = trace_for(as_json=as_json, interactive=sys.stdin.isatty(), brief=wanted is not None)
     try:
         with sole_use(home):
-            if slot and not slot.take():
-                return ExitCode.DONE
             trace.starting()
             from cli.conduct import conduct  # noqa: PLC0415
             from cli.wiring import Start  # noqa: PLC0415
@@ -153,6 +151,8 @@ def execute(
             name = run_id or new_run_id(datetime.now(UTC))
             form = Form(name, secrets_in(os.environ))
             log_to(home.log_file(settings.log_file), settings.log_level, form, trace.warn)
+            if slot and not slot.take():  # last of all, so that what could not be started uses it up in vain no more
+                return ExitCode.DONE
             start = Start(name, command, asyncio.Event(), wanted=wanted)
             ending = asyncio.run(conduct(settings, home, trace, start, answer))
     except (KeyboardInterrupt, asyncio.CancelledError):

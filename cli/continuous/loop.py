@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 import typer
 
@@ -44,6 +45,10 @@ AFTERWARDS = {
 NOT_PERMITTED = (
     "The configuration no longer permits live trading, or cannot be read, so there are no runs until it does."
 )
+OTHER_HOME = (
+    "The home folder is not the one this loop began in: it was moved, removed or unmounted, a halt or an open order with "
+    "it. There are no runs until it is back; end the loop and start it anew where the home is."
+)
 NAME = "continuous"
 """Where a line of the log has the id of a run, for those of the loop itself."""
 
@@ -69,6 +74,7 @@ class Loop:
         self._timing = timing or Timing()
         self._console = talk(as_json=as_json)
         self._stop = asyncio.Event()
+        self._home = _identity(configuration.place.root)
         self._end: Callable[[bool], None] = self._end_waiting
         self._begun = 0
         self._failures = 0
@@ -122,6 +128,10 @@ class Loop:
         if self._moment and is_missed(self._slot, self._moment, self._timing.clock()):
             self._say(f"It is too late for the run of {self._slot.astimezone():%a %Y-%m-%d %H:%M %Z}.")
             return ExitCode.DONE
+        if _identity(self._configuration.place.root) != self._home:
+            complain(OTHER_HOME)
+            self._conclude(Ending(ExitCode.FAILED, sentence=OTHER_HOME))
+            return ExitCode.FAILED
         news = self._configuration.renew()
         self._tell(news)
         if not self._configuration.settings.enable_continuous_loop:
@@ -224,3 +234,12 @@ class Loop:
 
     def _say_on_screen(self, sentence: str) -> None:
         say(self._console, sentence, "dim")
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder that path leads to; None where it leads to none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

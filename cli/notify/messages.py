@@ -72,14 +72,14 @@ def of_run(record: RunRecord, question: Question | None, place: Home) -> Notific
     if question and record.outcome is Outcome.WAITING_FOR_APPROVAL:
         body = _body(_wanted(question), _commands(question, place))
     else:
-        body = _body([hinted(record.message, place, ELSEWHERE), *_orders(record), *_drift(record)])
+        body = _body([record.message, *_orders(record), *_drift(record)], place=place)
     return Notification(_calling_nobody(title), body, level)
 
 
 def of_failure(sentence: str, code: ExitCode, place: Home) -> Notification:
     """A run that came to no record, but to an exit code."""
     title = next((words for outcome, words in URGENT.items() if exit_code(outcome) is code), URGENT[Outcome.FAILED])
-    return Notification(title, _body([hinted(sentence, place, ELSEWHERE)]), Level.URGENT)
+    return Notification(title, _body([sentence], place=place), Level.URGENT)
 
 
 def of_halt(why: str, place: Home, at: datetime) -> Notification:
@@ -162,9 +162,13 @@ def _calling_nobody(words: str) -> str:
     return one_line(words, MOST_OF_A_LINE).replace("@", f"@{NO_SPACE}").replace("<", f"<{NO_SPACE}")
 
 
-def _body(lines: Iterable[str], commands: Iterable[str] = ()) -> str:
-    """The first line, the commands, which are never cut, and the other lines, each one line whoever wrote it."""
-    first, *others = map(_calling_nobody, lines)
+def _body(lines: Iterable[str], commands: Iterable[str] = (), place: Home | None = None) -> str:
+    """The first line, the commands, which are never cut, and the other lines, each one line whoever wrote it.
+
+    Commands within the lines are given the home of `place` last, whose path has to stay as it is.
+    """
+    told = map(_calling_nobody, lines)
+    first, *others = (hinted(line, place, ELSEWHERE) for line in told) if place else told
     if len(others) > MOST_LINES:
         others = [*others[:MOST_LINES], f"… and {len(others) - MOST_LINES} more lines"]
     return "\n".join([first, *commands, *others])

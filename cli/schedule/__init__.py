@@ -175,7 +175,7 @@ def remove(job_id: IdArgument = None) -> None:
         except NotScheduled as error:
             exit_with(ExitCode.FAILED, str(error))
         variables = Path(entry.given(VARIABLES) or "")
-        if variables.name == f"schedule-{entry.id}.json":
+        if variables.name == f"schedule-{entry.id}.json" and not variables.is_dir():
             variables.unlink(missing_ok=True)
         typer.echo(f"Removed {entry.id} ({entry.given('--market') or entry.when}) from {timetable.name}.")
     left = [other for other in scheduled if other not in found]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from graph.halt_flag import flag_beside, raise_flag
+from graph.halt_flag import flag_beside, lower_flag, raise_flag, words_of_flag
 from graph.journal.database import HALTS, Database, JournalUnusable, file_of
 from portfolio.models import Fact, Utc
 
@@ -38,7 +38,8 @@ class Halts:
     def halt(self, why: str, now: datetime) -> None:
         """Halt; in a file beside the database where that cannot be written."""
         try:
-            self._write(HALT, why, now)
+            with self._database.change() as connection:
+                connection.execute(HALTS.insert().values(at=now.isoformat(), action=HALT, why=why))
         except JournalUnusable as error:
             if self._database.file is None:
                 raise
@@ -47,22 +48,17 @@ class Halts:
             except OSError:
                 raise error from None
 
-    def resume(self, why: str, now: datetime) -> None:
-        self._write(RESUME, why, now)
-        if self._database.file is None:
-            return
-        flag = flag_beside(self._database.file)
-        try:
-            flag.unlink(missing_ok=True)
-        except OSError as error:
-            raise JournalUnusable(
-                f"{flag}: this file halts trading and could not be removed ({error.strerror}); trading stays halted. "
-                "Remove it by hand."
-            ) from error
-
-    def _write(self, action: str, why: str, now: datetime) -> None:
+    def resume(self, why: str, now: datetime) -> Halt | None:
+        """Lift the halt in force, which is given back; None where there was none. One that comes meanwhile stays."""
+        file = self._database.file
+        words = words_of_flag(file) if file else None
         with self._database.change() as connection:
-            connection.execute(HALTS.insert().values(at=now.isoformat(), action=action, why=why))
+            halt = halt_in_force(connection)
+            if halt is not None:
+                if file:
+                    _lower(file, words)
+                connection.execute(HALTS.insert().values(at=now.isoformat(), action=RESUME, why=why))
+        return halt
 
 
 def halt_in_force(connection: Connection) -> Halt | None:
@@ -78,14 +74,20 @@ def halt_in_force(connection: Connection) -> Halt | None:
 
 def flag_raised(database: Path) -> Halt | None:
     """The halt that the file stands for; None only where it is certain that there is no such file."""
-    flag = flag_beside(database)
-    try:
-        flag.lstat()
-    except FileNotFoundError:
+    words = words_of_flag(database)
+    if words is None:
         return None
-    except OSError as error:
-        return Halt(since=None, why=f"nobody can tell whether {flag} is there ({error.strerror})")
-    with suppress(OSError, ValueError):
-        since, _, why = flag.read_text(encoding="utf-8").partition("\n")
+    since, _, why = words.partition("\n")
+    with suppress(ValueError):
         return Halt(since=datetime.fromisoformat(since), why=why.strip())
-    return Halt(since=None, why=f"the file {flag} is there, which means halted")
+    return Halt(since=None, why=f"the file {flag_beside(database)} is there, which means halted")
+
+
+def _lower(database: Path, words: str | None) -> None:
+    try:
+        lower_flag(database, words)
+    except OSError as error:
+        raise JournalUnusable(
+            f"{flag_beside(database)}: this file halts trading and could not be removed ({error.strerror}); trading "
+            "stays halted. Remove it by hand."
+        ) from error

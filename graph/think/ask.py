@@ -123,9 +123,11 @@ def _whole(chunks: list[AIMessageChunk]) -> AIMessage:
     said = message_chunk_to_message(whole) if whole else None
     if whole is None or not isinstance(said, AIMessage):
         raise ValueError("there is none")
-    ended = {chunk.response_metadata.get("finish_reason") for chunk in chunks}
-    if whole.tool_call_chunks and ended & {"length", "content_filter"}:
-        raise ValueError("it was cut off in the middle of a call")
+    ended = {chunk.response_metadata.get(key) for chunk in chunks for key in ("finish_reason", "status")} - {None}
+    if not ended:
+        raise ValueError("it broke off")
+    if ended & {"length", "content_filter", "incomplete"}:
+        raise ValueError("it was cut off before its end")
     for call in whole.tool_call_chunks:
         json.loads(call["args"] or "{}")
     return _told_apart(said)

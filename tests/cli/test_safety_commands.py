@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
 from config.home import Home
 from graph.journal import OrderState
 from portfolio.models import OrderRecord, OrderStatus, Side
@@ -85,6 +87,16 @@ def test_a_halt_that_the_journal_cannot_keep_is_kept_in_a_file_beside_it(home: H
     assert "on holiday" in json.loads(after.stdout)["message"]
     assert "on holiday" in smart_agent("resume", "--home", home.root).stdout
     assert run(home).returncode == 0
+
+
+def test_a_home_in_which_not_everything_can_be_made_is_halted_all_the_same(home: Home) -> None:
+    home.simulated.rmdir()
+    home.simulated.write_text("in the way")
+    done = CliRunner().invoke(app, ["halt", "--home", str(home.root), "--why", "on holiday"])
+    assert done.exit_code == 0, done.output
+    assert "Trading is halted" in done.output
+    with journal_in(home.root) as journal:
+        assert journal.halts.current() is not None
 
 
 @pytest.mark.slow

@@ -16,8 +16,11 @@ import pytest
 from typer.testing import CliRunner
 
 from brokers.market_moment import MarketMoment
+from cli.exit_codes import ExitCode
 from cli.main import app
-from cli.slot import Slot, due_slot
+from cli.run import execute
+from cli.run_command import RunCommand
+from cli.slot import Slot, due_slot, slot_of
 from config.home import Home
 from tests.cli.test_command import SMART_AGENT, smart_agent
 
@@ -176,3 +179,12 @@ def test_of_two_that_start_together_one_runs(home: Home) -> None:
     told = [process.communicate(timeout=120) for process in both]
     assert sorted(process.returncode for process in both) in ([0, 0], [0, 1]), told
     assert len(list(home.reflections.iterdir())) == 1
+
+
+def test_what_could_not_be_started_leaves_the_slot_to_the_next_start(home: Home) -> None:
+    moment, command = MarketMoment.parse("open+30m"), RunCommand(as_of="2026-06-12")
+    settings = command.load(home)
+    home.log_file(settings.log_file).mkdir()
+    slot = slot_of(home, moment, FRIDAY)
+    assert execute(home, settings, command, as_json=True, slot=slot) is ExitCode.BAD_USAGE
+    assert slot.take()

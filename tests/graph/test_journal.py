@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from config.home import Home
+from graph.halt_flag import lower_flag, raise_flag, words_of_flag
 from graph.journal import (
     Answer,
     ApprovalVoid,
@@ -25,6 +27,7 @@ from graph.journal import (
     Question,
     trading_day,
 )
+from graph.journal.halts import flag_raised
 from graph.journal.states import FINAL, MAY_FOLLOW, UNSENT
 from portfolio.models import OrderRecord, OrderStatus, OrderTerms, Side
 from tests.permits import RUN, journal_in, now, permit, planned, verdict_on
@@ -264,6 +267,37 @@ def test_a_file_beside_the_journal_halts_until_a_person_lifts_it(tmp_path: Path,
         journal.halts.resume("back again", now())
         assert not flag.exists()
         journal.orders.burn(approved, now())
+
+
+def test_a_halt_that_comes_while_another_is_lifted_stays(tmp_path: Path) -> None:
+    """Its file is raised after that of the first was read; its process may be killed before the journal knows of it."""
+    database = tmp_path / "agent.db"
+    raise_flag(database, "first", now())
+    words = words_of_flag(database)
+    raise_flag(database, "second", now())
+    lower_flag(database, words)
+    with journal_in(tmp_path) as journal:
+        halt = journal.halts.current()
+    assert halt is not None
+    assert halt.why == "second"
+    assert sorted(file.name for file in tmp_path.glob("HALTED*")) == ["HALTED"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "huge"])
+def test_whatever_bears_the_name_of_the_flag_halts_at_once_and_can_be_lifted(tmp_path: Path, kind: str) -> None:
+    flag = tmp_path / "HALTED"
+    if kind == "pipe":
+        os.mkfifo(flag)
+    else:
+        flag.touch()
+        os.truncate(flag, 1 << 40)
+    with journal_in(tmp_path) as journal:
+        assert journal.halts.current() is not None
+        journal.halts.resume("back again", now())
+        assert journal.halts.current() is None
+    os.mkfifo(flag)
+    raise_flag(tmp_path / "agent.db", "again", now())
+    assert flag_raised(tmp_path / "agent.db") is not None
 
 
 def test_a_halt_that_a_locked_journal_cannot_keep_is_kept_in_the_file(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Thanksgiving 2026 is on 26 November, when New York is closed, and on the 27th it
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -104,6 +105,23 @@ async def test_a_moment_that_had_its_run_from_elsewhere_is_left_out_and_a_failur
     assert told.times == ["11-24 20:30", "11-24 20:35", "11-25 20:30"]
     assert "This moment of the session had its run already." in told.words
     assert not slot_of(home, moment, MONDAY + timedelta(days=1)).take()
+
+
+async def test_where_the_home_is_gone_there_are_no_runs_until_it_is_back(home: Home, lived: Live) -> None:
+    """With the home a halt would be out of sight; a new and empty one in its place must not be traded from."""
+    away = home.root.with_name("away")
+
+    def move() -> None:
+        home.root.rename(away)
+
+    def bring_back() -> None:
+        shutil.rmtree(home.root, ignore_errors=True)  # which telling of it may have made
+        away.rename(home.root)
+
+    events = {MONDAY + timedelta(hours=1): move, MONDAY + timedelta(hours=5): bring_back}
+    told = await lived(Calendar(MONDAY, events), interval="2", max_runs=2)
+    assert told.times == ["11-23 15:00", "11-23 21:00"]
+    assert told.words.count("is not the one this loop began in") >= 2
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from tests.simulators.model_server import (
     Call,
     Fail,
     ModelServer,
+    Raw,
     Reply,
     Say,
     Script,
@@ -293,6 +294,16 @@ async def test_an_answer_that_is_broken_off_leaves_nothing(home: Home) -> None:
         await asked(home, server, "Third?", thread="t")
         told = [one["content"] for one in server.requests[-1]["messages"][1:-1]]
     assert told == ["First?", "Yes."]
+
+
+@pytest.mark.parametrize(("finish", "why"), [("length", "was cut off before its end"), (None, "broke off")])
+async def test_half_an_answer_is_not_given_for_a_whole_one(home: Home, finish: str | None, why: str) -> None:
+    choice = {"index": 0, "delta": {"role": "assistant", "content": "Your account is NOT"}, "finish_reason": finish}
+    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": [choice]}
+    async with model_server(lambda _body, _number: Raw(b"data: %s\n\n" % json.dumps(chunk).encode())) as server:
+        told, _ = await asked(home, server, "Am I safe?")
+    assert told.trouble is not None
+    assert why in told.trouble
 
 
 async def test_what_the_model_server_refuses_is_said_and_not_kept(home: Home) -> None:
