@@ -46,8 +46,8 @@ NOT_PERMITTED = (
     "The configuration no longer permits live trading, or cannot be read, so there are no runs until it does."
 )
 OTHER_HOME = (
-    "The home folder is not the one this loop began in: it was moved, removed or unmounted, a halt or an open order with "
-    "it. There are no runs until it is back; end the loop and start it anew where the home is."
+    "The home folder is not the one this loop began in: it was moved, removed or unmounted, a halt or an open order "
+    "with it. There are no runs until it is back; end the loop and start it anew where the home is."
 )
 NAME = "continuous"
 """Where a line of the log has the id of a run, for those of the loop itself."""
