@@ -21,7 +21,7 @@ from graph.journal import JournalError
 from graph.memory import UNREADABLE
 from graph.record import Exchange, Usage
 from graph.think.analysis import ANALYSIS_TOOLS
-from graph.think.ask import length_of, listen
+from graph.think.ask import length_of, listen, why_not_whole
 from graph.think.budget import is_last_call, out_of_time, output_left, priced, until, why_over, with_call
 from graph.think.calls import Use, call_all, calls_in, refused, turned_away
 from graph.think.claims import strike
@@ -96,7 +96,9 @@ async def ask(state: Talking, runtime: Runtime[ChatContext]) -> Talking:
     spent = with_call(spent, said.usage_metadata, size, length_of(said) // CHARACTERS_A_TOKEN)
     runtime.stream_writer(TokensUsed(spent.input_tokens, spent.output_tokens))
     turn: Turn = "look_up" if calls_in(said) and tools else "close"
-    return {"messages": (*messages, said), "said": said, "spent": spent, "turn": turn}
+    trouble = None if calls_in(said) else why_not_whole(said)
+    told: Talking = {"messages": (*messages, said), "said": said, "spent": spent, "turn": turn}
+    return {**told, "trouble": trouble} if trouble else told
 
 
 async def look_up(state: Talking, runtime: Runtime[ChatContext]) -> Talking:

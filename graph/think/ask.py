@@ -123,11 +123,9 @@ def _whole(chunks: list[AIMessageChunk]) -> AIMessage:
     said = message_chunk_to_message(whole) if whole else None
     if whole is None or not isinstance(said, AIMessage):
         raise ValueError("there is none")
-    ended = {chunk.response_metadata.get(key) for chunk in chunks for key in ("finish_reason", "status")} - {None}
-    if not ended:
-        raise ValueError("it broke off")
-    if ended & {"length", "content_filter", "incomplete"}:
-        raise ValueError("it was cut off before its end")
+    ended = {chunk.response_metadata.get("finish_reason") for chunk in chunks}
+    if whole.tool_call_chunks and ended & {"length", "content_filter"}:
+        raise ValueError("it was cut off in the middle of a call")
     for call in whole.tool_call_chunks:
         json.loads(call["args"] or "{}")
     return _told_apart(said)
@@ -140,6 +138,18 @@ def _told_apart(said: AIMessage) -> AIMessage:
         for number, call in enumerate(calls, 1):
             call["id"] = f"call_{number}"
     return said
+
+
+def why_not_whole(said: AIMessage) -> str | None:
+    """Why words that were said are not all there were to say; None where the server tells that they are.
+
+    Of a plan this need not be asked, as half of one is none.
+    """
+    ended = "".join(str(said.response_metadata.get(key) or "") for key in ("finish_reason", "status"))
+    if not ended:
+        return "the answer broke off"
+    is_cut = any(word in ended for word in ("length", "content_filter", "incomplete"))
+    return "the answer was cut off before its end" if is_cut else None
 
 
 def length_of(said: AIMessage) -> int:

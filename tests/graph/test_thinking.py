@@ -714,8 +714,7 @@ async def test_calls_that_a_server_does_not_tell_apart_get_results_that_are_told
             {"index": place, "id": call_id, "type": "function", "function": function}
             for place, (call_id, function) in enumerate(zip(ids, functions, strict=True))
         ]
-        delta = {"role": "assistant", "tool_calls": calls}
-        return events({"choices": [{"index": 0, "delta": delta, "finish_reason": "tool_calls"}]})
+        return events({"choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": calls}}]})
 
     record, server, _ = await think(home, script)
     asked, *results = server.requests[1]["messages"][-3:]
