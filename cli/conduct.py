@@ -54,7 +54,7 @@ async def conduct(settings: Settings, home: Home, trace: Trace, start: Start, an
     except Exception as error:  # the last line of defence: a person gets a sentence, the log gets the rest
         log.exception("the run broke off")
         sent = _left_open(home)
-        look = "`smart-agent doctor` names a file that is damaged, and the log has" if sent == "" else "The log has"
+        look = "The log has" if sent else "`smart-agent doctor` names a file that is damaged, and the log has"
         words = f"The run broke off: {type(error).__name__}: {error}. {sent}{look} the details: {log_file}."
         return _refused(trace, words, ExitCode.ORDER_UNKNOWN if sent else ExitCode.FAILED)
     try:

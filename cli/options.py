@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -26,10 +27,10 @@ TRADING, BROKER, MARKET, WHEN = "Trading", "Broker", "Simulated market", "When i
 """Panels of a help page."""
 
 
-def a_day(text: str) -> datetime:
-    """The day that a person wrote, at midnight."""
+def a_day(text: str) -> date:
+    """The day that a person wrote."""
     try:
-        return datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007  (a day, wherever it is)
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  (a day, wherever it is)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no day; write it like 2026-06-15") from None
 
@@ -52,7 +53,7 @@ PricesOption = Annotated[
     ),
 ]
 AsOfOption = Annotated[
-    datetime | None,
+    date | None,
     typer.Option(
         "--as-of",
         parser=a_day,
@@ -202,11 +203,6 @@ def trading_of(*, paper: bool, live: bool) -> str | None:
     return "live" if live else "paper" if paper else None
 
 
-def day_of(moment: datetime | None) -> date | None:
-    """The day a person wrote; typer only parses it as midnight."""
-    return moment.date() if moment else None
-
-
 def load_or_exit(
     home: Path | None, config: Path | None, overrides: dict[str, Any], strategy: str | None = None
 ) -> tuple[Home, Settings]:
@@ -253,6 +249,19 @@ def take_variables(file: Path) -> None:
 
 def _can_be_set(name: str, value: object) -> bool:
     return isinstance(value, str) and bool(name) and "=" not in name and "\0" not in name + value
+
+
+def hold_to_a_yes(question: str, verb: str, done: str, *, yes: bool) -> None:
+    """Go on only after a yes on the screen, or with `--yes`; exit 0 after a no, and 2 where nobody is there to ask."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        exit_with(ExitCode.BAD_USAGE, f"Nothing was {done}, as nobody is here to say yes. To {verb} it: --yes")
+    from rich.prompt import Confirm  # noqa: PLC0415  (the help page does without)
+
+    if not Confirm.ask(question, default=False):
+        typer.echo(f"Nothing was {done}.")
+        raise typer.Exit(ExitCode.DONE)
 
 
 @contextmanager

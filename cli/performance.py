@@ -7,7 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MOST_WIDTH = 100
 SinceOption = Annotated[
-    datetime | None,
+    date | None,
     typer.Option(
         "--since", parser=a_day, metavar="DAY", help="From the last look before that day (UTC) on.", show_default=False
     ),
@@ -56,10 +56,11 @@ def performance(
             listed = ", ".join(known) or "none"
             exit_with(ExitCode.BAD_USAGE, f"{account}: no run has looked at that account; there is {listed}.")
         name = account or next(iter(known), "")
-        told = retrospect(journal, name, since.replace(tzinfo=UTC) if since else None)
-    if told and since and told.report.until < since.replace(tzinfo=UTC):
+        begins = datetime.combine(since, time.min, UTC) if since else None
+        told = retrospect(journal, name, begins)
+    if told and begins and told.report.until < begins:
         last = f"the last look was on {told.report.until:%Y-%m-%d}"
-        exit_with(ExitCode.FAILED, f"No run has looked at {name} since {since:%Y-%m-%d}; {last}.")
+        exit_with(ExitCode.FAILED, f"No run has looked at {name} since {begins:%Y-%m-%d}; {last}.")
     if told is None:
         exit_with(ExitCode.FAILED, f"No run in {place.root} has looked at an account yet; see `{typed('run', place)}`.")
     if as_json:

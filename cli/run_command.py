@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from cli.exit_codes import ExitCode
-from cli.options import day_of, exit_with, load_or_exit
+from cli.options import exit_with, load_or_exit
 from config.problems import ConfigError
 from config.where import WHERE
 
@@ -61,14 +61,13 @@ class RunCommand:
 
     @classmethod
     def written(
-        cls, *, config: Path | None = None, prices: Path | None = None, as_of: datetime | None = None, **others: Any
+        cls, *, config: Path | None = None, prices: Path | None = None, as_of: date | None = None, **others: Any
     ) -> RunCommand:
         """The command as a person wrote it, whose paths hold from any other folder too."""
-        day = day_of(as_of)
         return cls(
             config=str(config.absolute()) if config else None,
             prices=str(prices.absolute()) if prices else None,
-            as_of=str(day) if day else None,
+            as_of=str(as_of) if as_of else None,
             **others,
         )
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from cli.exit_codes import ExitCode
-from cli.options import HomeOption, exit_with, home_or_exit, sole_use
+from cli.options import HomeOption, exit_with, hold_to_a_yes, home_or_exit, sole_use
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 
@@ -28,14 +27,8 @@ def reset(home: HomeOption = None, *, yes: YesOption = False) -> None:
 
     Example: smart-agent sim reset --yes
     """
-    from rich.prompt import Confirm  # noqa: PLC0415  (the help page does without)
-
     place = home_or_exit(home)
-    if not yes and not sys.stdin.isatty():
-        exit_with(ExitCode.BAD_USAGE, "Nothing was removed, as nobody is here to say yes. To remove it: --yes")
-    if not yes and not Confirm.ask(f"Forget every simulated account in {place.simulated}?", default=False):
-        typer.echo("Nothing was removed.")
-        return
+    hold_to_a_yes(f"Forget every simulated account in {place.simulated}?", "remove", "removed", yes=yes)
     from brokers.simulated import reset as forget  # noqa: PLC0415  (it needs numpy)
 
     try:

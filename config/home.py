@@ -135,12 +135,16 @@ class Home:
 
 def account_lock(account_id: str) -> Path:
     """Held by the one process of this user that may trade an account at a real broker, from whichever home."""
-    return user_data_path(APP, appauthor=False) / "locks" / f"{re.sub(r'[^A-Za-z0-9]', '_', account_id)}.lock"
+    return _lock(re.sub(r"[^A-Za-z0-9]", "_", account_id))
 
 
 def crontab_lock() -> Path:
     """Held by the one process of this user that changes the crontab, from whichever home."""
-    return user_data_path(APP, appauthor=False) / "locks" / "crontab.lock"
+    return _lock("crontab")
+
+
+def _lock(name: str) -> Path:
+    return user_data_path(APP, appauthor=False) / "locks" / f"{name}.lock"
 
 
 def find_home(override: Path | None, environ: Mapping[str, str]) -> Home:

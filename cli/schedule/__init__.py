@@ -28,6 +28,7 @@ from cli.options import (
     TwsPortOption,
     UrlOption,
     exit_with,
+    hold_to_a_yes,
     trading_of,
 )
 from cli.run_command import RunCommand
@@ -130,7 +131,7 @@ def add(
         exit_with(ExitCode.BAD_USAGE, str(error))
     try:
         show(_console(), job, timetable, variables, market)
-        _hold_to_a_yes(yes=yes)
+        hold_to_a_yes("Write it?", "write", "written", yes=yes)
         _write(job, timetable, variables)
     except NotScheduled as error:
         exit_with(ExitCode.FAILED, str(error))
@@ -224,18 +225,6 @@ def _timetable_or_exit(*, crontab: bool, systemd: bool) -> Timetable:
             "Let another scheduler start: smart-agent run --market open+30m",
         )
     return Crontab() if crontab or (shutil.which("crontab") and not systemd) else SystemdTimers()
-
-
-def _hold_to_a_yes(*, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        exit_with(ExitCode.BAD_USAGE, "Nothing was written, as nobody is here to say yes. To write it: --yes")
-    from rich.prompt import Confirm  # noqa: PLC0415  (the help page does without)
-
-    if not Confirm.ask("Write it?", default=False):
-        typer.echo("Nothing was written.")
-        raise typer.Exit(ExitCode.DONE)
 
 
 def _write(job: Job, timetable: Timetable, variables: dict[str, str]) -> None:

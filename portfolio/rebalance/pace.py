@@ -47,13 +47,14 @@ def out_of_reach(table: DriftTable, net_liquidation: Decimal, settings: Settings
 
     What buys is the cash above `min_cash`, and what the other buckets hold above their targets.
     """
+    if table.unassigned <= 0:
+        return ()
     spare = table.cash - share_of(net_liquidation, settings.min_cash)
     above = sum((share_of(net_liquidation, one.drift) for one in table.buckets if one.drift > 0), Decimal(0))
     return tuple(
         bucket
         for bucket in table.buckets
-        if table.unassigned > 0
-        and bucket.drift < 0
+        if bucket.drift < 0
         and bucket.is_outside(settings.rebalance_threshold)
         and _gap(bucket, net_liquidation, settings) > max(spare + above, Decimal(0))
     )

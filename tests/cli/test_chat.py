@@ -92,6 +92,16 @@ def sent(home: Home) -> list[tuple[str, str]]:
     return [(one["side"], one["symbol"]) for one in orders]
 
 
+async def what_waits_is_approved(home: Home) -> None:
+    """The question that a chat left open is there, and a yes by command sends it, once."""
+    code, out, _ = await smart_agent(home, "pending", "--json")
+    (question,) = json.loads(out)
+    assert (code, question["why"]) == (5, "it was proposed in a chat")
+    code, _, _ = await smart_agent(home, "approve", question["run_id"])
+    assert code == 0
+    assert sent(home) == [("SELL", "NVDA")]
+
+
 @pytest.mark.slow
 async def test_a_chat_answers_trades_only_after_a_yes_and_can_be_taken_up_again(home: Home) -> None:
     async with model_server(talkative) as server:
@@ -164,12 +174,7 @@ async def test_a_question_left_open_is_answered_by_command(home: Home) -> None:
         chat.child.sendeof()
         await chat.says("Nothing was sent.")
         await chat.ends()
-    code, out, _ = await smart_agent(home, "pending", "--json")
-    (question,) = json.loads(out)
-    assert (code, question["why"]) == (5, "it was proposed in a chat")
-    code, _, _ = await smart_agent(home, "approve", question["run_id"])
-    assert code == 0
-    assert sent(home) == [("SELL", "NVDA")]
+    await what_waits_is_approved(home)
 
 
 @pytest.mark.slow
@@ -186,10 +191,7 @@ async def test_a_chat_that_is_killed_at_its_question_has_sent_nothing_and_leaves
         await again.hear("trim NVDA")
         await again.says("waits for your answer")
         await again.ends()
-    code, out, _ = await smart_agent(home, "pending", "--json")
-    assert (code, len(json.loads(out))) == (5, 1)
-    assert (await smart_agent(home, "approve", json.loads(out)[0]["run_id"]))[0] == 0
-    assert sent(home) == [("SELL", "NVDA")]
+    await what_waits_is_approved(home)
 
 
 @pytest.mark.slow
