@@ -58,7 +58,7 @@ def approve(
 
     Example: smart-agent approve 20260615-193000-1a2b3c --only SPY
     """
-    _answer(run, home, granted=True, why="approved by command", only=tuple(only or ()), as_json=as_json)
+    _answer(run, home, granted=True, why="", only=tuple(only or ()), as_json=as_json)
 
 
 def reject(run: RunArgument, why: ReasonOption = "", home: HomeOption = None, *, as_json: RecordOption = False) -> None:
@@ -72,12 +72,12 @@ def reject(run: RunArgument, why: ReasonOption = "", home: HomeOption = None, *,
 def _answer(run: str, home: Path | None, *, granted: bool, why: str, only: tuple[str, ...], as_json: bool) -> None:
     with journal_of(home) as (place, journal):
         question = next((question for question in journal.questions.open() if question.run_id == run), None)
-        told = journal.questions.answer_to(run)
+        told = journal.questions.closing_of(run)
     if question is None:
-        why_not = f"its question is closed: {told[0]} ({told[1]})" if told else "no run of that name asked for approval"
+        why_not = f"its question is closed: {told.in_words}" if told else "no run of that name asked for approval"
         exit_with(
             ExitCode.BAD_USAGE,
-            f"{run}: {why_not}; nothing more was sent. See `{typed('pending', place)}` for what waits.",
+            f"{run}: {why_not}; this command sent nothing. See `{typed('pending', place)}` for what waits.",
         )
     from config.rules import ticker  # noqa: PLC0415  (the settings' library costs more than the help page)
 
@@ -98,7 +98,7 @@ def _answer(run: str, home: Path | None, *, granted: bool, why: str, only: tuple
 
 def _screen(question: Question) -> Iterator[RenderableType]:
     minutes = int((question.expires_at - now()).total_seconds() // 60)
-    until = f"{question.expires_at:%Y-%m-%d %H:%M} UTC"
+    until = f"{question.expires_at:%Y-%m-%d %H:%M} UTC{', when the market closes' if question.to_close else ''}"
     left = (
         f"open until {until}, {minutes // 60} h {minutes % 60} min from now" if minutes >= 0 else f"expired at {until}"
     )

@@ -162,7 +162,8 @@ def log_lines(event: StepFinished) -> Iterator[str]:
                 filled = f"{order.filled_quantity} at {order.average_price}, commission {order.commission}"
                 yield f"order {order.client_order_id} {order.status}: {filled}"
         case _:
-            yield f"reflect {' '.join(state['reflection'].lessons_learned)}"
+            reflection = state["reflection"]
+            yield f"reflect {' '.join((*reflection.results, *reflection.lessons_learned, *reflection.next_actions))}"
 
 
 async def _show(events: AsyncIterator[Event], run: Run, trace: Trace) -> ApprovalWanted | None:

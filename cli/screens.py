@@ -296,7 +296,8 @@ def act_screen(state: State) -> RenderableType:
         parts.extend(_verdict_lines(verdict))
     if "approval" in state:
         approval = state["approval"]
-        parts.append(Text("Approved." if approval.granted else f"Not approved ({approval.why}); nothing was sent."))
+        why = f" ({approval.why})" if approval.why else ""
+        parts.append(Text("Approved." if approval.granted else f"Not approved{why}; nothing was sent."))
     kind = "PAPER" if state["snapshot"].account.is_paper else "LIVE"
     parts.extend(_order_line(order, kind) for order in orders)
     if not parts:
@@ -335,6 +336,7 @@ def reflect_screen(state: State, settings: Settings) -> RenderableType:
     if state.get("orders") and "snapshot_after" in state:
         before, after = (drift_table(state[when], settings) for when in ("snapshot", "snapshot_after"))
         parts.extend((_drift_table(after, settings.rebalance_threshold, before), Text()))
+    parts.extend(Text.assemble(("Result ", "cyan"), result) for result in reflection.results)
     parts.extend(Text.assemble(("Lesson ", "cyan"), lesson) for lesson in reflection.lessons_learned)
     parts.extend(Text.assemble(("Next ", "cyan"), action) for action in reflection.next_actions)
     return Group(*parts)

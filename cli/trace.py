@@ -176,7 +176,7 @@ class Trace:
             return None
         forget_typed()  # a line that was meant for something else must send no order
         question = f"Send them on {self._account}?" if self._account else "Send them?"
-        return Approval(granted=Confirm.ask(question, console=self._console, default=False), why="asked on screen")
+        return Approval(granted=Confirm.ask(question, console=self._console, default=False))
 
     def finish(self, record: RunRecord, home: Home) -> None:
         self.stop()

@@ -79,7 +79,8 @@ def _not_to_be_sent(state: State) -> Ending | None:
     if approval and approval.expired:
         return Outcome.EXPIRED, f"The orders were not approved in time ({approval.why}); nothing was sent."
     if approval and not approval.granted:
-        return Outcome.DECLINED, f"The orders were declined ({approval.why or 'no reason given'}); nothing was sent."
+        why = f" ({approval.why})" if approval.why else ""
+        return Outcome.DECLINED, f"The orders were declined{why}; nothing was sent."
     return None
 
 

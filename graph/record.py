@@ -114,7 +114,10 @@ class Lesson(Fact):
 
 
 class Reflection(Fact):
-    """Intended against done. Values in USD, allocations and drift in % of net liquidation and % points."""
+    """Intended against done. Values in USD, allocations and drift in % of net liquidation and % points.
+
+    `results` and `lessons_learned` are sentences: what the run came to, and what it taught later ones.
+    """
 
     run_id: str
     reflected_at: Utc
@@ -125,6 +128,7 @@ class Reflection(Fact):
     successful_trades: int
     total_trade_value: Decimal
     commissions: Decimal
+    results: tuple[str, ...]
     lessons_learned: tuple[str, ...]
     next_actions: tuple[str, ...]
     current_allocations: dict[str, float]

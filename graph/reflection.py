@@ -31,7 +31,8 @@ def reflection_of(state: State, taught: tuple[str, ...], context: Context) -> Re
         successful_trades=sum(order.status is OrderStatus.FILLED for order in orders),
         total_trade_value=to_cents(sum((_traded(order) for order in orders), Decimal(0))),
         commissions=to_cents(sum((order.commission or Decimal(0) for order in orders), Decimal(0))),
-        lessons_learned=(*_in_sum(state, taught, drift_before, drift_after), *taught),
+        results=tuple(_in_sum(orders, drift_before, drift_after)),
+        lessons_learned=taught,
         next_actions=_next_actions(state, drift_after, settings),
         current_allocations=_allocations(after, settings),
         drift_before={name: round(points, 2) for name, points in drift_before.items()},
@@ -59,13 +60,8 @@ def _buckets(snapshot: PortfolioSnapshot | None, settings: Settings) -> list[Buc
     return [bucket for bucket in buckets if not bucket.unvalued]
 
 
-def _in_sum(state: State, taught: tuple[str, ...], before: dict[str, float], after: dict[str, float]) -> Iterator[str]:
-    """What the run came to, besides what it taught."""
-    failure, orders = state.get("failure"), state.get("orders", ())
-    if failure and not taught:
-        yield f"The run broke off in {failure.step}: {failure.message}"
-    if "plan" in state and not state["plan"].trades:
-        yield state["plan"].why_empty
+def _in_sum(orders: tuple[OrderRecord, ...], before: dict[str, float], after: dict[str, float]) -> Iterator[str]:
+    """What the orders came to."""
     if orders:
         yield f"Filled {sum(order.status is OrderStatus.FILLED for order in orders)} of {len(orders)} orders."
         then, now = ({name: drift[name] for name in before.keys() & after.keys()} for drift in (before, after))

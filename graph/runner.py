@@ -96,9 +96,9 @@ class Run:
             answer = answer.model_copy(update={"seen": seen(question.orders, question.warnings)})
         kind = Answer.EXPIRED if answer.expired else Answer.APPROVED if answer.granted else Answer.REJECTED
         if question is None or not questions.answer(self.run_id, kind, answer.why, now):
-            told = questions.answer_to(self.run_id)
-            why = f"its question is closed: {told[0]} ({told[1]})" if told else "it asked for no approval"
-            raise NotWaiting(f"Run {self.run_id} does not wait for an answer: {why}. Nothing more was sent.")
+            told = questions.closing_of(self.run_id)
+            why = f"its question is closed: {told.in_words}" if told else "it asked for no approval"
+            raise NotWaiting(f"Run {self.run_id} does not wait for an answer: {why}. This answer sent nothing.")
         async for event in self._events(Command(resume=answer.model_dump())):
             yield event
 

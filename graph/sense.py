@@ -93,7 +93,7 @@ async def observe(account: Account, context: Context, listing: Listing | None = 
 def held_to_journal(snapshot: PortfolioSnapshot, journal: Journal) -> PortfolioSnapshot:
     """The snapshot with what the journal's orders make of it; nothing is kept."""
     account_id, orders = snapshot.account.account_id, journal.orders
-    snapshot = _clock_checked(snapshot, orders.last_sent_at(account_id))
+    snapshot = _clock_checked(snapshot, orders.last_sent_at(account_id), journal.history.last_look(account_id))
     shown = _fills_are_shown(snapshot, orders.filled_on(account_id, trading_day(snapshot.as_of)))
     return snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, shown)})
 
@@ -123,15 +123,23 @@ def _fills_are_shown(snapshot: PortfolioSnapshot, filled: Iterable[JournalledOrd
     return DataCheck(name="fills_are_shown", passed=not late, required=True, why=why)
 
 
-def _clock_checked(snapshot: PortfolioSnapshot, last_order: datetime | None) -> PortfolioSnapshot:
-    """The snapshot with a word of warning where a simulated clock was set back behind the account's own orders."""
-    if last_order is None or last_order <= snapshot.as_of + CLOCK_SLACK:
+def _clock_checked(
+    snapshot: PortfolioSnapshot, last_order: datetime | None, last_look: datetime | None
+) -> PortfolioSnapshot:
+    """The snapshot with a word of warning where the clock stands behind what the account's earlier runs did or saw."""
+    latest = snapshot.as_of + CLOCK_SLACK
+    if last_order and last_order > latest:
+        did, is_required = f"last sent an order at {last_order:%Y-%m-%d %H:%M:%S} UTC", not snapshot.account.is_paper
+    elif last_look and last_look > latest:
+        did, is_required = f"was last looked at on {last_look:%Y-%m-%d %H:%M:%S} UTC", False
+    else:
         return snapshot
     why = (
-        f"this account last sent an order at {last_order:%Y-%m-%d %H:%M:%S} UTC, and the broker's clock now stands at "
-        f"{snapshot.as_of:%Y-%m-%d %H:%M:%S} UTC: one of the two is wrong, or a simulated market was set back"
+        f"this account {did}, and the broker's clock now stands at {snapshot.as_of:%Y-%m-%d %H:%M:%S} UTC: one of the "
+        "two is wrong, or a simulated market was set back (`smart-agent sim reset` begins a new account). Until then "
+        "no run counts in `smart-agent performance`, and none is told of later lessons"
     )
-    warned = DataCheck(name="clock", passed=False, required=not snapshot.account.is_paper, why=why)
+    warned = DataCheck(name="clock", passed=False, required=is_required, why=why)
     return snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, warned)})
 
 

@@ -184,9 +184,8 @@ def _granted(
     answered = [(client_order_id, trade) for client_order_id, trade in wanted if client_order_id in shown]
     for client_order_id, trade in answered:
         if not approval.covers(trade.symbol):
-            why = (
-                "left out of the approval" if approval.granted else f"not approved: {approval.why or 'no reason given'}"
-            )
+            declined = f"not approved: {approval.why}" if approval.why else "not approved"
+            why = "left out of the approval" if approval.granted else declined
             context.journal.orders.withdraw(client_order_id, why, context.clock())
     return [(client_order_id, trade) for client_order_id, trade in answered if approval.covers(trade.symbol)]
 
@@ -194,12 +193,13 @@ def _granted(
 def _question(run_id: str, batch: Batch, why: str, warnings: tuple[str, ...], context: Context) -> Question:
     """Open for `approval_expires_hours`, and never past the end of the session."""
     now, session = context.clock(), batch.snapshot.session
-    open_for = min(timedelta(hours=context.settings.approval_expires_hours), session.closes_at - session.now)
+    longest, to_close = timedelta(hours=context.settings.approval_expires_hours), session.closes_at - session.now
     return Question(
         run_id=run_id,
         account_id=batch.snapshot.account.account_id,
         asked_at=now,
-        expires_at=now + open_for,
+        expires_at=now + min(longest, to_close),
+        to_close=to_close < longest,
         why=why,
         orders=batch.orders,
         warnings=warnings,

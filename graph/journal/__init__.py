@@ -8,13 +8,14 @@ from graph.journal.database import JournalError, JournalUnusable
 from graph.journal.halts import Halt
 from graph.journal.journal import Journal
 from graph.journal.orders import ApprovalVoid, Change, Halted, JournalledOrder, trading_day
-from graph.journal.questions import Answer, Question
+from graph.journal.questions import Answer, Closing, Question
 from graph.journal.states import OrderState
 
 __all__ = [
     "Answer",
     "ApprovalVoid",
     "Change",
+    "Closing",
     "Halt",
     "Halted",
     "Journal",

@@ -18,16 +18,32 @@ class Answer(StrEnum):
     SUPERSEDED = "superseded"
 
 
+class Closing(Fact):
+    """How a question came to its end: what the answer was, and the reason that was given for it, or ""."""
+
+    answer: Answer
+    why: str
+
+    @property
+    def in_words(self) -> str:
+        """A superseded question's reason says by what, and so says all."""
+        if self.answer is Answer.SUPERSEDED:
+            return self.why
+        return f"{self.answer} ({self.why})" if self.why else self.answer.value
+
+
 class Question(Fact):
     """The orders of a run that wait for a person, and why one is asked.
 
-    `command` is what the run was started with, so that another process goes on with the same.
+    `to_close` says that it is the market's close that it expires at, sooner than it would otherwise. `command` is what
+    the run was started with, so that another process goes on with the same.
     """
 
     run_id: str
     account_id: str
     asked_at: Utc
     expires_at: Utc
+    to_close: bool = False
     why: str
     orders: tuple[OrderTerms, ...]
     warnings: tuple[str, ...]
@@ -66,9 +82,9 @@ class Questions:
         with self._database.change() as connection:
             return tuple(Question.model_validate_json(text) for text in connection.scalars(query))
 
-    def answer_to(self, run_id: str) -> tuple[Answer, str] | None:
-        """What came of a run's question, and why; None while it is open, or where nothing was asked."""
+    def closing_of(self, run_id: str) -> Closing | None:
+        """What came of a run's question; None while it is open, or where nothing was asked."""
         query = select(QUESTIONS.c.answer, QUESTIONS.c.why).where(QUESTIONS.c.run_id == run_id)
         with self._database.change() as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None or row.answer is None else (Answer(row.answer), row.why)
+        return None if row is None or row.answer is None else Closing(answer=Answer(row.answer), why=row.why)

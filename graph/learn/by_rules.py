@@ -113,8 +113,9 @@ def _declined(state: State) -> Found:
         if approval and approval.covers(terms.symbol):
             yield Refuted(id=lesson)
         elif approval and not approval.expired:
-            why = approval.why or "no reason given"
-            words = _said(f"{terms.side} {symbol} was not approved: {why}.")
+            why = f": {approval.why}" if approval.why and not approval.granted else ""
+            left_out = "left out of what was approved" if approval.granted else "not approved"
+            words = _said(f"{terms.side} {symbol} was {left_out}{why}.")
             figures = {"quantity": str(terms.quantity), "limit_price": f"{terms.limit_price}"}
             yield Finding(id=lesson, scope=Scope.SYMBOL, about=symbol, statement=words, figures=figures)
 

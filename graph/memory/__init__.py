@@ -2,7 +2,7 @@
 
 from graph.memory.finding import MOST_OF_A_STATEMENT, RULES, Finding, Refuted, Tighten, id_of
 from graph.memory.merging import Merged, merged
-from graph.memory.relevance import in_play, in_words, relevant
+from graph.memory.relevance import in_play, in_words, of_now, relevant
 from graph.memory.store import UNREADABLE, forget, keep_lessons, lessons_of, open_memory, search
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "keep_lessons",
     "lessons_of",
     "merged",
+    "of_now",
     "open_memory",
     "relevant",
     "search",

@@ -11,6 +11,7 @@ from math import log2
 
 from config.rules import ticker
 from config.settings import Settings
+from graph.memory.finding import RULES
 from graph.record import Lesson, Scope
 from portfolio.drift import drift_table
 from portfolio.models import PortfolioSnapshot, TradePlan
@@ -28,6 +29,28 @@ def in_play(snapshot: PortfolioSnapshot, plan: TradePlan, settings: Settings) ->
     buckets = drift_table(snapshot, settings).buckets
     off = {bucket.name for bucket in buckets if bucket.is_outside(settings.rebalance_threshold)}
     return frozenset(symbols | {rule.name for rule in rules if rule} | off)
+
+
+def of_now(lessons: Iterable[Lesson], snapshot: PortfolioSnapshot, settings: Settings) -> tuple[Lesson, ...]:
+    """Those whose subject there is: a symbol that is held or in a rule, a bucket that the rules name.
+
+    What our own rules say of a bucket is that it cannot come back to its target at once, so it must be off target.
+    """
+    symbols = {ticker(symbol) for symbol in (*settings.symbols, *(row.symbol for row in snapshot.positions))}
+    buckets = {bucket.name: bucket for bucket in drift_table(snapshot, settings).buckets}
+
+    def is_of_now(lesson: Lesson) -> bool:
+        match lesson.scope:
+            case Scope.SYMBOL:
+                return lesson.about in symbols
+            case Scope.BUCKET:
+                bucket = buckets.get(lesson.about)
+                is_off = bucket is not None and bucket.is_outside(settings.rebalance_threshold)
+                return is_off if lesson.source == RULES else bucket is not None
+            case _:
+                return True
+
+    return tuple(filter(is_of_now, lessons))
 
 
 def relevant(lessons: Iterable[Lesson], subjects: frozenset[str], now: datetime) -> tuple[Lesson, ...]:

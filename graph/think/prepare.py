@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from langgraph.runtime import Runtime
 
-from graph.memory import UNREADABLE, in_play, lessons_of, relevant
+from graph.memory import UNREADABLE, in_play, lessons_of, of_now, relevant
 from graph.record import Lesson, Usage
 from graph.state import Context, State
 from graph.think.manners import known_manner
@@ -30,7 +30,8 @@ async def prepare(state: State, runtime: Runtime[Context]) -> Thinking:
     kept: tuple[Lesson, ...] = ()
     with suppress(*UNREADABLE):  # the end of the run says so
         kept = await lessons_of(runtime.store, snapshot.account.account_id) if runtime.store else ()
-    lessons = relevant(kept, in_play(snapshot, baseline, context.settings), snapshot.as_of)
+    true_now = of_now(kept, snapshot, context.settings)
+    lessons = relevant(true_now, in_play(snapshot, baseline, context.settings), snapshot.as_of)
     begun: Thinking = {"lessons": lessons, "plan": baseline}
     if context.mind is None:
         return begun

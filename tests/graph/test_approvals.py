@@ -15,7 +15,7 @@ from brokers.protocol import Broker, OrderRequest
 from cli.wiring import Start
 from config.home import Home
 from graph.failure import AccountBusy
-from graph.journal import Answer, Halted, OrderState
+from graph.journal import Answer, Closing, Halted, OrderState
 from graph.record import Approval, Outcome, RunRecord
 from graph.runner import NotWaiting
 from portfolio.models import Account, AccountSummary, BrokerOrder, Contract, OrderStatus, Position, Quote, Side, WhatIf
@@ -57,7 +57,7 @@ async def test_a_run_approved_by_another_process_sends_what_it_asked_about(run_o
     assert record.plan == asked.plan
     assert {order.status for order in record.orders} == {OrderStatus.FILLED}
     with journal_in(home.root) as journal:
-        assert journal.questions.answer_to(asked.run_id) == (Answer.APPROVED, "a test")
+        assert journal.questions.closing_of(asked.run_id) == Closing(answer=Answer.APPROVED, why="a test")
 
 
 async def test_a_rejected_run_sends_nothing_and_keeps_the_reason(run_once: RunOnce, home: Home) -> None:
@@ -100,6 +100,9 @@ async def test_an_approval_that_comes_too_late_sends_nothing(run_once: RunOnce, 
 async def test_an_approval_never_holds_past_the_session(run_once: RunOnce, home: Home) -> None:
     """The simulated clock stands five minutes before the close."""
     asked = await waiting(run_once, approval_expires_hours=24)
+    with journal_in(home.root) as journal:
+        (question,) = journal.questions.open()
+        assert question.to_close
     record = await answered(home, asked.run_id, later=timedelta(minutes=6))
     assert record.outcome is Outcome.EXPIRED
 

@@ -18,6 +18,7 @@ from tests.permits import journal_in
 
 MIDNIGHT = datetime(2026, 6, 16, tzinfo=UTC)
 DAYS = [date(2026, 6, day) for day in (15, 16, 17)]
+SATURDAY = date(2026, 6, 20)
 
 
 async def test_runs_leave_their_trades_and_what_the_account_was_worth(run_once: RunOnce, home: Home) -> None:
@@ -96,19 +97,23 @@ async def test_the_gains_of_the_symbols_sum_to_the_gain_of_the_account(
 async def test_a_run_on_a_closed_day_looks_and_changes_nothing(run_once: RunOnce, home: Home) -> None:
     first = await run_once(day=DAYS[0])
     assert first.account
-    closed = await run_once(day=date(2026, 6, 20))
+    closed = await run_once(day=SATURDAY)
     assert closed.outcome is Outcome.MARKET_CLOSED
     with journal_in(home.root) as journal:
         assert len(journal.history.valuations(first.account)) == 3
         assert len(journal.history.entries(first.account)) == len(first.orders)
 
 
-async def test_a_look_that_is_older_than_the_last_is_left_out(run_once: RunOnce, home: Home) -> None:
-    """A simulated market that was set back knows nothing of what happened later."""
-    later = await run_once(day=DAYS[2])
-    await run_once(day=DAYS[0])
+async def test_a_look_that_is_older_than_the_last_is_left_out_and_warned_of(run_once: RunOnce, home: Home) -> None:
+    """A simulated market that was set back knows nothing of what happened later, were it a look on a closed day."""
+    later = await run_once(day=SATURDAY)
+    earlier = await run_once(day=DAYS[0])
+    assert earlier.snapshot is not None
+    (warned,) = (check for check in earlier.snapshot.data_quality if check.name == "clock")
+    assert not warned.passed
+    assert "no run counts in `smart-agent performance`" in warned.why
     with journal_in(home.root) as journal:
-        assert {one.at.date() for one in journal.history.valuations(later.account or "")} == {DAYS[2]}
+        assert {one.at.date() for one in journal.history.valuations(later.account or "")} == {SATURDAY}
 
 
 async def test_cash_that_came_is_a_deposit_until_a_person_says_otherwise(run_once: RunOnce, home: Home) -> None:

@@ -19,6 +19,7 @@ from graph.halt_flag import lower_flag, raise_flag, words_of_flag
 from graph.journal import (
     Answer,
     ApprovalVoid,
+    Closing,
     Halted,
     Journal,
     JournalError,
@@ -394,12 +395,19 @@ def test_a_question_is_answered_once(journal: Journal) -> None:
     asked = question()
     journal.questions.ask(asked)
     assert journal.questions.open() == (asked,)
-    assert journal.questions.answer_to(RUN) is None
+    assert journal.questions.closing_of(RUN) is None
     assert journal.questions.answer(RUN, Answer.REJECTED, "no", now())
     assert not journal.questions.answer(RUN, Answer.APPROVED, "yes", now())
-    assert journal.questions.answer_to(RUN) == (Answer.REJECTED, "no")
+    closed = journal.questions.closing_of(RUN)
+    assert closed == Closing(answer=Answer.REJECTED, why="no")
+    assert closed.in_words == "rejected (no)"
     assert journal.questions.open() == ()
     assert not journal.questions.answer("another", Answer.APPROVED, "", now())
+
+
+def test_an_answer_without_a_reason_gives_none_and_what_was_superseded_says_it_once() -> None:
+    assert Closing(answer=Answer.APPROVED, why="").in_words == "approved"
+    assert Closing(answer=Answer.SUPERSEDED, why="superseded by run R").in_words == "superseded by run R"
 
 
 @pytest.mark.parametrize("url", ["postgresql://localhost/agent", "sqlite:////nowhere/at/all/agent.db", "nonsense"])

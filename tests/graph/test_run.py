@@ -32,11 +32,11 @@ async def test_a_first_run_trades_towards_the_targets(run_once: RunOnce) -> None
 
 
 async def test_totals_are_rounded_once(run_once: RunOnce) -> None:
-    """What the lesson says and what the table above it says are the same number."""
+    """What the result says and what the table above it says are the same number."""
     record = await run_once()
     assert record.snapshot is not None
     assert record.reflection is not None
-    told = " ".join(record.reflection.lessons_learned)
+    told = " ".join(record.reflection.results)
     assert f"went from {record.snapshot.drift.total:.1f} to" in told
 
 
@@ -152,6 +152,7 @@ async def test_the_reflection_file_holds_the_promised_keys(run_once: RunOnce, ho
         "trades_executed",
         "successful_trades",
         "total_trade_value",
+        "results",
         "lessons_learned",
         "current_allocations",
         "drift_before",

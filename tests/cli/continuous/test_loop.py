@@ -203,9 +203,9 @@ async def test_a_question_holds_up_nothing_and_the_next_run_takes_its_place(home
     first, second = (record["run_id"] for record in told.records)
     with journal_in(home.root) as journal:
         assert [question.run_id for question in journal.questions.open()] == [second]
-        answer = journal.questions.answer_to(first)
-    assert answer is not None
-    assert second in answer[1]
+        closed = journal.questions.closing_of(first)
+    assert closed is not None
+    assert second in closed.why
 
 
 async def test_the_loop_ends_when_the_configuration_no_longer_wants_it(home: Home, lived: Live) -> None:

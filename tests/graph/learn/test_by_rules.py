@@ -218,6 +218,11 @@ def test_what_a_person_did_not_want_and_why() -> None:
     assert findings(said)[0].id == id_of("declined BUY SPY")
 
 
+def test_a_no_without_a_reason_has_none() -> None:
+    said = says(asked(Approval(granted=False)))
+    assert statements(said) == ["BUY SPY was not approved.", "BUY VTI was not approved."]
+
+
 def test_what_was_wished_for_in_a_chat_and_refused_or_declined_teaches_nothing() -> None:
     wish = TradePlan(source="the chat", trades=())
     assert says({**judged(check("min_cash", passed=False)), "wanted": wish}) == says(state_of())
@@ -226,7 +231,7 @@ def test_what_was_wished_for_in_a_chat_and_refused_or_declined_teaches_nothing()
 
 def test_of_a_part_that_was_approved_the_rest_was_declined() -> None:
     said = says(asked(Approval(granted=True, only=("SPY",))))
-    assert statements(said) == ["BUY VTI was not approved: no reason given."]
+    assert statements(said) == ["BUY VTI was left out of what was approved."]
     assert refutes(said, "declined BUY SPY")
 
 

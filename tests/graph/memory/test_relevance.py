@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from graph.memory import in_play, in_words, relevant
+from graph.memory import in_play, in_words, of_now, relevant
 from graph.memory.relevance import MOST_CHARACTERS, worth_telling
 from graph.record import Lesson, Scope
 from portfolio.models import Side, TradePlan
@@ -40,6 +40,34 @@ def test_nothing_is_in_play_where_all_is_on_target_and_nothing_is_planned() -> N
     assert in_play(on_target, TradePlan(source="rules", trades=()), make_settings()) == frozenset()
     core = in_play(on_target, TradePlan(source="rules", trades=(trade("VTI", Side.BUY, 1),)), make_settings())
     assert core == {"VTI", "Core"}
+
+
+# --- what there is no longer ---------------------------------------------------------------------------------------
+
+
+def test_what_the_rules_no_longer_name_and_nobody_holds_is_not_told() -> None:
+    """GME is held, and belongs to no rule."""
+    held = make_snapshot(positions=(position("GME", 10),))
+    lessons = (
+        lesson("of a rule", about="BRK B"),
+        lesson("held", about="GME"),
+        lesson("gone", about="TSLA"),
+        lesson("gone bucket", about="Bonds", scope=Scope.BUCKET, source="a model"),
+        lesson("of the order", about="TSLA", scope=Scope.EXECUTION),
+    )
+    told_now = [one.statement for one in of_now(lessons, held, make_settings())]
+    assert told_now == ["of a rule", "held", "of the order"]
+
+
+def test_a_bucket_on_target_again_needs_no_word_of_the_rules_that_it_is_off() -> None:
+    """Core is at 60 % of its 60, Growth at 25 % of its 40."""
+    about = [
+        lesson(f"{source}: {bucket}", about=bucket, scope=Scope.BUCKET, source=source)
+        for source in ("rules", "a model")
+        for bucket in ("Core", "Growth")
+    ]
+    told_now = [one.statement for one in of_now(about, make_snapshot(), make_settings())]
+    assert told_now == ["rules: Growth", "a model: Core", "a model: Growth"]
 
 
 # --- by worth ------------------------------------------------------------------------------------------------------
