@@ -42,7 +42,10 @@ class MarketMoment:
             or (found["sign"] and (found["sign"] != inside[found["bell"]] or not distance))
             or (found["bell"] == "close" and not distance)
         ):
-            raise ValueError(f'{text!r} is no moment of a session: write such as "open", "open+30m" or "close-1h".')
+            raise ValueError(
+                f'{text!r} is no moment of a session: write such as "open", "open+30m" or "close-1h", '
+                "at most 6h29m from either."
+            )
         return cls(text.strip().lower(), "open" if found["bell"] == "open" else "close", distance)
 
     def of(self, day: date) -> datetime | None:

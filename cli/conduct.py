@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,8 +86,10 @@ async def _lead(run: Run, trace: Trace, start: Start, answer: Approval | None) -
             question = await _show(run.start(start.wanted) if answer is None else run.resume(answer), run, trace)
         answer = None
         if question:
-            with suppress(KeyboardInterrupt, EOFError):  # who leaves the question open may answer it later
+            try:
                 answer = trace.ask(question)
+            except (KeyboardInterrupt, EOFError):  # who leaves the question open may answer it later
+                trace.left_open()
         if answer is None:
             break
     record = await run.record()

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +21,7 @@ from rich.text import Text
 
 from cli.console import answer_console, say
 from cli.exit_codes import ExitCode
-from cli.options import ConfigOption, HomeOption
+from cli.options import ConfigOption, HomeOption, complain
 from cli.problems import print_problems
 from config.home import Home, find_home
 from config.problems import ConfigError, printable, shown
@@ -35,7 +37,7 @@ VALUE_WIDTH = 40
 NOTHING_WRITTEN, NOTHING_CHANGED = "nothing was written", "nothing was changed"
 UNUSABLE = "no run would start with it"
 
-ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is there; a copy of it is kept.")]
 
 
 @app.command()
@@ -82,7 +84,7 @@ def validate(
     """
     with told_problems(UNUSABLE):
         found, _ = effective(home, file or config)
-        typer.echo(f"{found}: valid" if found else "no config file: the defaults and the environment are valid")
+        _tell(f"{found}: valid" if found else "no config file: the defaults and the environment are valid")
 
 
 @app.command()
@@ -108,7 +110,7 @@ def show(
         console.print(table_of(rows, file))
 
 
-@app.command("set")
+@app.command("set", context_settings={"ignore_unknown_options": True})  # or -1 would be an option
 def set_value(
     key: Annotated[str, typer.Argument(help="The setting, as docs/configuration.md names it.")],
     value: Annotated[str, typer.Argument(help="Its new value: a word, a number, or JSON.")],
@@ -119,25 +121,105 @@ def set_value(
 
     Example: smart-agent config set risk_threshold 500
     """
-    from config.json_file import read_object, unusable, write_object  # noqa: PLC0415  (see the module's docstring)
+    from config.json_file import write_object  # noqa: PLC0415  (see the module's docstring)
     from config.load import load_document  # noqa: PLC0415
 
     with told_problems(NOTHING_CHANGED):
-        file = target_of(home, config)
-        if os.path.lexists(file) and not file.is_file():
-            raise unusable(file, "it is no file that can be written", "Name a file of your own")
-        before = read_object(file) if os.path.lexists(file) or config else {}
-        after = {**before, key: _meant(value)}
-        loaded = load_document(after, file=file, environ=os.environ)
+        file, before = _document_in(home, config)
+        gives_way = _gives_way_to(key, before)
+        kept = {other: value for other, value in before.items() if other != gives_way}
+        with _blamed_on(key):
+            loaded = load_document({**kept, key: _meant(value)}, file=file, environ=os.environ)
+        after = {**kept, key: _understood(key, _meant(value))}
         if key in before and before[key] == after[key]:
-            typer.echo(f"{key} is {shown(after[key], name=key)} already; nothing was changed.")
+            _tell(f"{key} is {shown(after[key], name=key)} already; nothing was changed.")
             return
         write_object(file.resolve(), after)
     was = shown(before[key], name=key) if key in before else "not set"
-    typer.echo(f"{file}: {key} was {was}, and is {shown(after[key], name=key)}.")
+    _tell(f"{file}: {key} was {was}, and is {shown(after[key], name=key)}.")
+    if gives_way:
+        _tell(f"{gives_way} was taken out of the file, as {key} says it all.")
     stronger = loaded.sources.get(key)
     if stronger and stronger != printable(str(file)):
-        typer.echo(f"{stronger} is stronger, and still decides.", err=True)
+        complain(f"{stronger} is stronger, and still decides.")
+    if key == "paper_trading" and not loaded.settings.paper_trading:
+        complain(
+            "With that a run sends orders to a live account, with real money, once its id is confirmed, and none to a "
+            "paper account; docs/safety.md says how."
+        )
+
+
+@app.command("unset")
+def unset_value(
+    key: Annotated[str, typer.Argument(help="The setting, as docs/configuration.md names it.")],
+    home: HomeOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Take one key out of the config file, so that its default holds again; a copy of the file as it was is kept.
+
+    Example: smart-agent config unset trading_rules
+    """
+    from config.json_file import copied, write_object  # noqa: PLC0415  (see the module's docstring)
+    from config.load import load_document  # noqa: PLC0415
+
+    with told_problems(NOTHING_CHANGED):
+        file, before = _document_in(home, config)
+        if key not in before:
+            _tell(f"{key} is not in {file}; nothing was changed.")
+            return
+        after = {other: value for other, value in before.items() if other != key}
+        loaded = load_document(after, file=file, environ=os.environ)
+        copy = copied(file)
+        write_object(file.resolve(), after)
+    now, source = visible(loaded.settings).get(key), loaded.sources.get(key, "default")
+    _tell(f"{file}: {key} was {shown(before[key], name=key)}, and is {shown(now, name=key)} ({source}).")
+    _tell(f"The file as it was before is in {copy}")
+
+
+def _document_in(home: Path | None, config: Path | None) -> tuple[Path, dict[str, Any]]:
+    """The file to change, and what it holds; nothing where there is none yet."""
+    from config.json_file import read_object, unusable  # noqa: PLC0415  (see the module's docstring)
+
+    file = target_of(home, config)
+    if os.path.lexists(file) and not file.is_file():
+        raise unusable(file, "it is no file that can be written", "Name a file of your own")
+    return file, read_object(file) if os.path.lexists(file) or config else {}
+
+
+def _gives_way_to(key: str, before: dict[str, Any]) -> str | None:
+    """Strategy and rules are one choice: what setting `key` makes void, unless it were rules of somebody's own."""
+    from config.load import is_shipped  # noqa: PLC0415  (see the module's docstring)
+
+    if key == "trading_rules" and "strategy" in before:
+        return "strategy"
+    if key == "strategy" and is_shipped(before.get("trading_rules")):
+        return "trading_rules"
+    return None
+
+
+def _tell(sentence: str) -> None:
+    say(answer_console(), sentence)
+
+
+@contextmanager
+def _blamed_on(key: str) -> Iterator[None]:
+    """What is wrong with the value of `key` was typed, and stands in no file."""
+    try:
+        yield
+    except ConfigError as error:
+        typed = re.compile(rf"{re.escape(key)}(?![^.\[])")
+        told = (replace(one, source="as given") if typed.match(one.key) else one for one in error.problems)
+        raise ConfigError(list(told)) from None
+
+
+def _understood(key: str, value: Any) -> Any:
+    """A word for true or false as that; whatever else as it is."""
+    from config.load import load_document  # noqa: PLC0415  (see the module's docstring)
+    from config.settings import Settings  # noqa: PLC0415
+
+    if not isinstance(value, str) or not isinstance(Settings().document().get(key), bool):
+        return value
+    return load_document({key: value}, file=Path(key), environ={}).settings.document()[key]
 
 
 def _meant(value: str) -> Any:
@@ -184,15 +266,18 @@ def document_of(settings: Settings) -> dict[str, Any]:
 
 def write(documents: dict[Path, dict[str, Any]], *, force: bool) -> None:
     """Write all `documents`, or none if one of the files exists and `force` is not given."""
-    from config.json_file import unusable, write_object  # noqa: PLC0415  (see the module's docstring)
+    from config.json_file import copied, unusable, write_object  # noqa: PLC0415  (see the module's docstring)
 
     existing = [file for file in documents if os.path.lexists(file)]
     if existing and not force:
         problems = [unusable(file, "it exists already", "Add --force to overwrite it").problems for file in existing]
         raise ConfigError([problem for found in problems for problem in found])
     for file, document in documents.items():
+        copy = copied(file) if file.is_file() else None
         write_object(file, document)
-        typer.echo(str(file))
+        say(answer_console(), f"Written: {file}", "green")
+        if copy:
+            say(answer_console(), f"What was there before is in {copy}")
 
 
 def visible(settings: Settings) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from cli.console import answer_console
+from cli.console import answer_console, say
 from cli.exit_codes import ExitCode
+from cli.hints import typed
 from cli.journal import journal_of
 from cli.options import HomeOption, exit_with
 
@@ -26,16 +27,28 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print everything as JS
 
 
 def explain(
-    name: Annotated[str, typer.Argument(metavar="RUN_OR_ORDER_ID", help="Id of a run, or of one of its orders.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN_OR_ORDER_ID]",
+            help="Id of a run, or of one of its orders (default: the last run).",
+            show_default=False,
+        ),
+    ] = "",
     home: HomeOption = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every rule's limit, value and outcome for the orders of a past run, and what became of them.
+    """Show what became of a run's orders and which rules refused one; of one order every rule's limit and value.
+
+    Example: smart-agent explain
 
     Example: smart-agent explain 20260615-193000-1a2b3c-1
     """
-    with journal_of(home) as (_, journal):
+    with journal_of(home) as (place, journal):
+        name = name or next((run.run_id for run in journal.runs.latest(most=1)), "")
+        if not name:
+            exit_with(ExitCode.BAD_USAGE, f"No run of {place.root} is in the journal yet; see `{typed('run', place)}`.")
         found = journal.orders.find(name)
         orders = (found,) if found else journal.orders.of_run(name)
         run = journal.runs.find(name)
@@ -55,8 +68,11 @@ def explain(
         for line in _thought(run):
             console.print(line)
     for one in told:
-        for part in _screen(*one):
+        for part in _screen(*one, is_whole=found is not None):
             console.print(part)
+    if told and not found:
+        every = typed(f"explain {told[0][0].client_order_id}", place)
+        say(console, f"\nEvery rule's limit and value, of one order: `{every}`", "dim")
 
 
 def _thought(run: RunRecord) -> Iterator[Text]:
@@ -87,8 +103,9 @@ def _facts(order: JournalledOrder, changes: tuple[Change, ...], verdicts: tuple[
 
 
 def _screen(
-    order: JournalledOrder, changes: tuple[Change, ...], verdicts: tuple[Verdict, ...]
+    order: JournalledOrder, changes: tuple[Change, ...], verdicts: tuple[Verdict, ...], *, is_whole: bool
 ) -> Iterator[RenderableType]:
+    """With `is_whole` all rules of each verdict, else those alone that the order did not pass."""
     yield Text()
     yield Text.assemble(
         (order.client_order_id, "bold"), f"  {order.side} {order.quantity} {order.symbol}  ", (order.state, "cyan")
@@ -101,9 +118,13 @@ def _screen(
         limit = "no limit price" if verdict.limit_price is None else f"limit {verdict.limit_price:,.2f}"
         outcome = Text("passed", style="green") if verdict.passed else Text("refused", style="red")
         heading = f"  Verdict of {verdict.judged_at:%Y-%m-%d %H:%M:%S} UTC on {verdict.quantity} at {limit}: "
-        yield Text.assemble(heading, outcome)
-        yield Text(f"  evidence {verdict.evidence[:16]}", style="dim")
-        yield _rules(verdict.checks)
+        passed = sum(check.passed is True for check in verdict.checks)
+        yield Text.assemble(heading, outcome, (f"  {passed} of {len(verdict.checks)} checks", "dim"))
+        if is_whole:
+            yield Text(f"  evidence {verdict.evidence[:16]}", style="dim")
+        shown = verdict.checks if is_whole else verdict.failures
+        if shown:
+            yield _rules(shown)
 
 
 def _rules(checks: tuple[Check, ...]) -> Table:

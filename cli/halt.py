@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from config.home import Home
     from config.settings import Settings
     from graph.emergency import Cancelled
-    from graph.journal import JournalledOrder
+    from graph.journal import Halt, JournalledOrder
 
 log = logging.getLogger("smart_agent")
 PATIENCE = 30.0
@@ -83,10 +83,11 @@ def _halted(place: Home, why: str) -> bool:
         _say_halted(place, why)
     from graph.journal import Journal, JournalUnusable  # noqa: PLC0415  (costs more than the halt itself)
 
+    before: Halt | None = None
     sent: Sequence[JournalledOrder] = ()
     try:
         with closing(Journal(place.database, patience=PATIENCE)) as journal:
-            journal.halts.halt(why, now())
+            before = journal.halts.halt(why, now())
             sent = journal.orders.unsettled()
     except JournalUnusable as error:
         if not flagged:
@@ -98,6 +99,8 @@ def _halted(place: Home, why: str) -> bool:
         complain(f"{error} A file in {place.root} halts trading in its place.")
     if not flagged:
         _say_halted(place, why)
+    if before:
+        _say(f"It was halted before, {_since(before)}{before.why}.", "yellow")
     for order in sent:
         name = f"{order.side} {order.quantity} {order.symbol}"
         _say(f"{name} was on its way before; a run that is at work cancels what is left of it.", "yellow")
@@ -129,9 +132,12 @@ def resume(why: WhyOption = "a person resumed it", home: HomeOption = None) -> N
     if halted is None:
         _say("Trading was not halted; nothing has changed.", "green")
         return
-    since = f" since {halted.since:%Y-%m-%d %H:%M} UTC" if halted.since else ""
-    _say(f"Trading goes on; it had been halted{since}: {halted.why}.", "green")
+    _say(f"Trading goes on; it had been halted {_since(halted)}{halted.why}.", "green")
     tell_of_halt(plain(why), place, is_over=True)
+
+
+def _since(halt: Halt) -> str:
+    return f"since {halt.since:%Y-%m-%d %H:%M} UTC: " if halt.since else "since it is not known when: "
 
 
 def emergency_stop(

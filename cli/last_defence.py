@@ -6,6 +6,8 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -22,11 +24,16 @@ OURS = "smart_agent"
 class LastDefence(TyperGroup):
     """The command with all its commands."""
 
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _told_of_bad_usage():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with _told_of_bad_usage():
+                return super().invoke(ctx)
         except (TyperException, typer.Exit, typer.Abort, EOFError, BrokenPipeError):
-            raise  # what typer tells in its own words, or ends in silence
+            raise  # a help page, or what ends in silence
         except Exception as error:  # noqa: BLE001  (that is what it is for)
             if ctx.params["debug"]:
                 sys.stderr.write(_traceback_of(error))
@@ -34,6 +41,22 @@ class LastDefence(TyperGroup):
         finally:
             if not sys.stdout.closed:  # as the MCP server over stdio leaves it
                 sys.stdout.flush()  # a reader that has left is noticed here, and not when the interpreter ends
+
+
+@contextmanager
+def _told_of_bad_usage() -> Iterator[None]:
+    """Of what was typed wrong: what it is, and where the right way stands."""
+    try:
+        yield
+    except TyperException as error:
+        sentence, context = (
+            error.format_message().replace("Value error, ", "").rstrip(". "),
+            getattr(error, "ctx", None),
+        )
+        if not sentence or context is None:
+            raise  # the help page of a command that was given nothing
+        path = context.command_path
+        exit_with(ExitCode.BAD_USAGE, f"{sentence}; nothing was done. `{path} --help` shows how it is written.")
 
 
 class BlankedFormatter(logging.Formatter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,22 @@ def a_day(text: str) -> date:
         return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  (a day, wherever it is)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no day; write it like 2026-06-15") from None
+
+
+def a_number(text: str) -> float:
+    """The number that a person wrote."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no number; write it without commas and units, such as 1000") from None
+
+
+def a_count(value: str | int) -> int:
+    """How many, as a person wrote it, or the default."""
+    text = str(value)
+    if not re.fullmatch(r"[1-9][0-9]{0,5}", text):
+        raise typer.BadParameter(f"{text!r} is no number of them; write a whole number from 1 to 999999")
+    return int(text)
 
 
 HomeOption = Annotated[
@@ -145,6 +162,8 @@ RiskOption = Annotated[
     float | None,
     typer.Option(
         "--risk-threshold",
+        parser=a_number,
+        metavar="USD",
         help="Most one discretionary order may be worth, in USD.",
         show_default=False,
         rich_help_panel=TRADING,
@@ -172,6 +191,8 @@ IntervalOption = Annotated[
     float | None,
     typer.Option(
         "--interval",
+        parser=a_number,
+        metavar="HOURS",
         help="With --continuous: hours from one run to the next (default: loop_interval_hours).",
         show_default=False,
         rich_help_panel=WHEN,
@@ -180,7 +201,12 @@ IntervalOption = Annotated[
 MaxRunsOption = Annotated[
     int | None,
     typer.Option(
-        "--max-runs", min=1, help="With --continuous: end after so many runs.", show_default=False, rich_help_panel=WHEN
+        "--max-runs",
+        parser=a_count,
+        metavar="COUNT",
+        help="With --continuous: end after so many runs.",
+        show_default=False,
+        rich_help_panel=WHEN,
     ),
 ]
 MarketOption = Annotated[
@@ -283,6 +309,14 @@ def exit_with(code: ExitCode, sentence: str) -> NoReturn:
     """Say why on stderr, and leave."""
     complain(sentence)
     raise typer.Exit(code)
+
+
+def exit_with_nothing(sentence: str, *, is_for_a_script: bool) -> NoReturn:
+    """Say that there is nothing to show: no failure for a person, but no answer for a script that is to read one."""
+    if is_for_a_script:
+        exit_with(ExitCode.FAILED, sentence)
+    say(Console(highlight=False), sentence)
+    raise typer.Exit(ExitCode.DONE)
 
 
 def complain(sentence: str) -> None:

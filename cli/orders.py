@@ -13,7 +13,7 @@ from cli.console import LEAST_WIDTH, answer_console
 from cli.exit_codes import ExitCode
 from cli.hints import typed
 from cli.journal import journal_of, now
-from cli.options import HomeOption, exit_with, sole_use
+from cli.options import HomeOption, a_count, exit_with, sole_use
 
 app = typer.Typer(help="The last orders, and those whose outcome is not known.", no_args_is_help=True)
 
@@ -23,6 +23,7 @@ class Resolution(StrEnum):
     NOT_SENT = "not-sent"
 
 
+CountOption = Annotated[int, typer.Option("--count", parser=a_count, metavar="COUNT", help="How many.")]
 AsOption = Annotated[Resolution, typer.Option("--as", help="What the broker's own screens show.")]
 
 
@@ -55,9 +56,7 @@ def unsettled(home: HomeOption = None) -> None:
 
 
 @app.command()
-def history(
-    home: HomeOption = None, count: Annotated[int, typer.Option("--count", min=1, max=1000, help="How many.")] = 20
-) -> None:
+def history(home: HomeOption = None, count: CountOption = 20) -> None:
     """List the last orders, the newest first, and what became of them.
 
     Example: smart-agent orders history --count 50

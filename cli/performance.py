@@ -17,7 +17,7 @@ from cli.console import LEAST_WIDTH, answer_console
 from cli.exit_codes import ExitCode
 from cli.hints import typed
 from cli.journal import journal_of
-from cli.options import HomeOption, KnownAccountOption, a_day, exit_with
+from cli.options import HomeOption, KnownAccountOption, a_day, exit_with, exit_with_nothing
 
 if TYPE_CHECKING:
     from graph.retrospect import Retrospect
@@ -60,9 +60,11 @@ def performance(
         told = retrospect(journal, name, begins)
     if told and begins and told.report.until < begins:
         last = f"the last look was on {told.report.until:%Y-%m-%d}"
-        exit_with(ExitCode.FAILED, f"No run has looked at {name} since {begins:%Y-%m-%d}; {last}.")
+        nothing = f"No run has looked at {name} since {begins:%Y-%m-%d}; {last}."
+        exit_with_nothing(nothing, is_for_a_script=as_json or as_csv)
     if told is None:
-        exit_with(ExitCode.FAILED, f"No run in {place.root} has looked at an account yet; see `{typed('run', place)}`.")
+        nothing = f"No run in {place.root} has looked at an account yet; see `{typed('run', place)}`."
+        exit_with_nothing(nothing, is_for_a_script=as_json or as_csv)
     if as_json:
         sys.stdout.write(json.dumps(_json(told), indent=2) + "\n")
     elif as_csv:

@@ -110,14 +110,17 @@ class RunCommand:
 
         Whatever cannot be started is told on stderr, and the process ends with exit code 2.
         """
-        overrides = self._overrides()
-        if is_attended and self.trading == "live" and sys.stdin.isatty():
+        overrides, config = self._overrides(), Path(self.config) if self.config else None
+        place, settings = load_or_exit(home, config, overrides, self.strategy)
+        if why := self.contradiction(settings):
+            exit_with(ExitCode.BAD_USAGE, why)
+        if is_attended and self.trading == "live" and not _is_simulated(settings) and sys.stdin.isatty():
             typed = typer.prompt("Live trading moves real money. Type the id of the live account to trade", err=True)
             overrides["live_account_confirmed"] = typed.strip()
-        place, settings = load_or_exit(home, Path(self.config) if self.config else None, overrides, self.strategy)
+            place, settings = load_or_exit(home, config, overrides, self.strategy)
         from portfolio.limits.standing import why_not_started  # noqa: PLC0415  (costs more than the help page)
 
-        if why := self.contradiction(settings) or why_not_started(settings):
+        if why := why_not_started(settings):
             exit_with(ExitCode.BAD_USAGE, why)
         return place, settings
 
@@ -139,7 +142,7 @@ class RunCommand:
                 f"{' and '.join(given)} would be about TWS or IB Gateway, and {other}; nothing was done. "
                 "Add --broker tws and no mcp_url, or leave them out."
             )
-        if (not settings.mcp_url and settings.broker == "simulated") or not (self.prices or self.as_of):
+        if _is_simulated(settings) or not (self.prices or self.as_of):
             return None
         other = "the server at mcp_url" if settings.mcp_url else f"broker {settings.broker}"
         return (
@@ -164,3 +167,7 @@ class RunCommand:
                 raise
             settings = address
         return settings.model_copy(update={"think_mode": "rules"})  # a model has no part in this
+
+
+def _is_simulated(settings: Settings) -> bool:
+    return not settings.mcp_url and settings.broker == "simulated"

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import LEAST_WIDTH, answer_console
-from cli.exit_codes import ExitCode
 from cli.hints import typed
 from cli.journal import journal_of
-from cli.options import HomeOption, KnownAccountOption, exit_with
+from cli.options import HomeOption, KnownAccountOption, exit_with_nothing
 
 if TYPE_CHECKING:
     from config.home import Home
@@ -38,7 +37,8 @@ def scorecard(home: HomeOption = None, account: KnownAccountOption = None, *, as
         name = account or next(iter(journal.history.accounts()), "")
         scores = journal.decisions.scores(name)
     if not scores:
-        exit_with(ExitCode.FAILED, f"No decision in {place.root} has been scored yet; the next trading day's run does.")
+        nothing = f"No decision in {place.root} has been scored yet; the next trading day's run does."
+        exit_with_nothing(nothing, is_for_a_script=as_json)
     rows = sorted(standings(scores).items(), key=lambda row: (row[0][0] != "rules", row[0][0], row[0][1], row[0][2]))
     if as_json:
         told = [

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.console import Console
 
+from cli.console import say
 from cli.exit_codes import ExitCode
 from cli.options import exit_with, home_or_exit
 
@@ -75,21 +76,42 @@ def due_slot(home: Home, moment: MarketMoment, now: datetime) -> Slot | None:
 
 
 def slot_or_exit(home: Path | None, market: str) -> Slot:
-    """The slot to run in now; where there is none, leave with exit code 0 and nothing on stdout."""
-    moment = moment_or_exit(market)
-    slot = due_slot(home_or_exit(home), moment, datetime.now(UTC))
+    """The slot to run in now; where there is none, leave with exit code 0 and nothing on stdout.
+
+    Why there is none is told to a person alone: a crontab would send a letter every five minutes.
+    """
+    moment, place, now = moment_or_exit(market, "Nothing was started."), home_or_exit(home), datetime.now(UTC)
+    slot = due_slot(place, moment, now)
     if slot is None:
-        console = Console(stderr=True)
+        console = Console(stderr=True, highlight=False)
         if console.is_terminal:
-            console.print(f"Not now: {moment.text} has not come, is over, or had its run today.", style="dim")
+            say(console, f"No run now: {why_not_due(place, moment, now)}.", "dim")
         raise typer.Exit(ExitCode.DONE)
     return slot
 
 
-def moment_or_exit(market: str) -> MarketMoment:
+def why_not_due(home: Home, moment: MarketMoment, now: datetime) -> str:
+    """What keeps a run from being due now; the moment, in New York, is that of the session of the day there."""
+    from brokers.session import NEW_YORK  # noqa: PLC0415  (costs more than the help page)
+
+    day = now.astimezone(NEW_YORK).date()
+    begins = moment.of(day)
+    if begins is None:
+        session = moment.calendar.is_session(day)
+        why = f"the session of today has no {moment.text}" if session else "the market has no session today"
+        return f"{why}; the next {moment.text} is {moment.next(now).astimezone(NEW_YORK):%A %Y-%m-%d %H:%M} New York"
+    then = f"{begins.astimezone(NEW_YORK):%H:%M} New York"
+    if now < begins:
+        return f"{moment.text} comes at {then} today"
+    if slot_of(home, moment, now).is_taken:
+        return f"{moment.text}, at {then}, had its run today"
+    return f"{moment.text} was at {then}, and a run may begin until {GRACE // timedelta(hours=1)} h later or the close"
+
+
+def moment_or_exit(market: str, consequence: str) -> MarketMoment:
     from brokers.market_moment import MarketMoment  # noqa: PLC0415  (costs more than the help page)
 
     try:
         return MarketMoment.parse(market)
     except ValueError as error:
-        exit_with(ExitCode.BAD_USAGE, f"--market: {error} Nothing was started.")
+        exit_with(ExitCode.BAD_USAGE, f"--market: {error} {consequence}")

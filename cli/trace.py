@@ -178,6 +178,10 @@ class Trace:
         question = f"Send them on {self._account}?" if self._account else "Send them?"
         return Approval(granted=Confirm.ask(question, console=self._console, default=False))
 
+    def left_open(self) -> None:
+        """The question has no answer; what comes begins a line of its own."""
+        self._console.print()
+
     def finish(self, record: RunRecord, home: Home) -> None:
         self.stop()
         style = "green" if record.outcome in ("traded", "nothing_to_do") else "yellow"

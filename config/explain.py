@@ -12,12 +12,12 @@ from config.rules import TradingRule
 from config.settings import ModelPrice
 
 COMPARISONS = {
-    "greater_than": ("gt", "above"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "below"),
-    "less_than_equal": ("le", "at most"),
+    "greater_than": ("gt", "above", "small"),
+    "greater_than_equal": ("ge", "at least", "small"),
+    "less_than": ("lt", "below", "large"),
+    "less_than_equal": ("le", "at most", "large"),
 }
-"""Type of error: the name of its bound, and the words for it."""
+"""Type of error: the name of its bound, the words for it, and what the value is too much of."""
 
 SIMPLE: Mapping[str, tuple[str, str]] = {
     "missing": ("this key is needed here", "Add it"),
@@ -59,9 +59,9 @@ def words_of(error: ErrorDetails) -> tuple[str, str]:
     if kind == "wrong":
         return context["why"], context["instead"]
     if kind in COMPARISONS:
-        bound, words = COMPARISONS[kind]
+        bound, words, too = COMPARISONS[kind]
         limit = f"{words} {context[bound]:,}".replace(",", " ") + _unit_of(error)
-        return f"it must be {limit}", f"Write a number {limit}"
+        return f"this is too {too}", f"Write a number {limit}"
     if kind == "literal_error":
         return "this is none of the possible values", f"Write {context['expected']}"
     if kind == "too_long":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +98,18 @@ def repetitions(value: Any, source: str, path: tuple[str | int, ...] = ()) -> It
     steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, inner in steps:
         yield from repetitions(inner, source, (*path, step))
+
+
+def copied(file: Path) -> Path:
+    """A copy of `file` beside it, named .bak, .bak2, …, whichever is free; raises `ConfigError` if that fails."""
+    number = 1
+    while os.path.lexists(copy := file.with_name(f"{file.name}.bak{number if number > 1 else ''}")):
+        number += 1
+    try:
+        shutil.copy2(file, copy)
+    except OSError as error:
+        raise unusable(copy, f"no copy can be kept there ({error.strerror})", "Copy the file yourself") from None
+    return copy
 
 
 def write_object(file: Path, value: dict[str, Any]) -> None:

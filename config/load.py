@@ -239,7 +239,7 @@ def choose_strategy(layers: Layers, values: Mapping[str, Any], source: str) -> N
                 shown(name),
                 source,
                 "trading_rules beside it differ from the rules of that strategy, and only one can hold",
-                "Remove one of the two keys",
+                "Take one of them out: `smart-agent config unset trading_rules`, or unset strategy",
             )
         )
 
@@ -249,6 +249,11 @@ def same_rules(raw: object, name: str) -> bool:
     if not isinstance(raw, list | tuple):
         return False
     return tuple(readable_rule(number, rule) for number, rule in enumerate(raw)) == shipped_rules(name)
+
+
+def is_shipped(raw: object) -> bool:
+    """Whether `raw` holds the rules of one of the shipped strategies."""
+    return any(same_rules(raw, name) for name in strategy_names())
 
 
 def unknown_strategy(name: object, source: str) -> Problem:

@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from cli.chat import NO_MODEL
-from cli.chat.slash import COMMANDS, Done, Program, Slash
+from cli.chat.slash import COMMANDS, WITHOUT_SLASH, Done, Program, Slash
 from cli.console import answer_console, say
 from cli.exit_codes import ExitCode
 from cli.hints import typed
@@ -103,6 +103,7 @@ class Conversation:
             self._console.print(Text("\nCancelled.", style="yellow"))
 
     def _do(self, line: str) -> None:
+        line = WITHOUT_SLASH.get(line.lower(), line)
         if line.startswith("/"):
             self._slash.run(line)
         else:

@@ -128,24 +128,14 @@ async def _planned(study: Study) -> Any:
     return plan_screen(plan, study.snapshot, await rehearse(plan, study.batch, study.context))
 
 
-def _explain(slash: Slash, arguments: list[str]) -> None:
-    if arguments:
-        slash.same_as("explain", *arguments)
-        return
-    from cli.journal import journal_of  # noqa: PLC0415
+def _with_reason(name: str) -> Callable[[Slash, list[str]], None]:
+    """The command of that name, whose reason may be written as it is."""
 
-    with journal_of(slash.place.root) as (_, journal):
-        last = next(iter(journal.runs.latest(most=1)), None)
-    if last is None:
-        slash.console.print("There was no run yet.")
-    else:
-        slash.same_as("explain", last.run_id)
+    def run(slash: Slash, arguments: list[str]) -> None:
+        has_option = any(word.startswith("-") for word in arguments)
+        slash.same_as(name, *(arguments if has_option or not arguments else ("--why", " ".join(arguments))))
 
-
-def _halt(slash: Slash, arguments: list[str]) -> None:
-    """The reason may be written as it is."""
-    has_option = any(word.startswith("-") for word in arguments)
-    slash.same_as("halt", *(arguments if has_option or not arguments else ("--why", " ".join(arguments))))
+    return run
 
 
 def _help(slash: Slash, _arguments: list[str]) -> None:
@@ -161,6 +151,8 @@ def _quit(_slash: Slash, _arguments: list[str]) -> None:
     raise Done
 
 
+WITHOUT_SLASH = {"help": "/help", "quit": "/quit", "exit": "/quit"}
+"""What people type who are new to a chat."""
 COMMANDS = {
     "portfolio": Command("what the account holds, read now", _portfolio),
     "drift": Command("how far each bucket is off its target, read now", _drift),
@@ -170,8 +162,11 @@ COMMANDS = {
     ),
     "performance": Command("gains, deposits removed", lambda s, a: s.same_as("performance", *a), "[--since DAY]"),
     "lessons": Command("what the runs have taught", lambda s, a: s.same_as("lessons", *a), "[show ID]"),
-    "explain": Command("every rule's word on the last run, or on that one", _explain, "[RUN]"),
-    "halt": Command("no order leaves until `smart-agent resume`", _halt, "[REASON]"),
+    "explain": Command(
+        "what became of the last run's orders; of one order, every rule", lambda s, a: s.same_as("explain", *a), "[ID]"
+    ),
+    "halt": Command("no order leaves until /resume", _with_reason("halt"), "[REASON]"),
+    "resume": Command("orders may leave again", _with_reason("resume"), "[REASON]"),
     "help": Command("this list", _help),
     "quit": Command("end the chat", _quit),
 }

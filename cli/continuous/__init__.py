@@ -25,7 +25,7 @@ def run_continuously(
 
     if market is not None and command.interval is not None:
         exit_with(ExitCode.BAD_USAGE, "--market and --interval both say when runs are; nothing was started. Give one.")
-    moment = moment_or_exit(market) if market is not None else None
+    moment = moment_or_exit(market, "Nothing was started.") if market is not None else None
     import asyncio  # noqa: PLC0415  (the help page does without)
 
     trace = trace_for(as_json=as_json, interactive=False)

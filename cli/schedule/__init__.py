@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Runs that the system starts: by your crontab, or a timer of systemd.", no_args_is_help=True)
 
 WhenArgument = Annotated[
-    str | None,
+    list[str] | None,
     typer.Argument(
+        metavar="[WHEN]",
         help='When, as cron has it: minute, hour, day, month, weekday, in this computer\'s time: "30 10 * * 1-5".',
         show_default=False,
     ),
@@ -107,7 +108,7 @@ def add(
     from cli.schedule.preview import show  # noqa: PLC0415
     from config.environment import variable_of, variables_for_runs  # noqa: PLC0415  (the settings library is heavy)
 
-    times = _times_or_exit(when, market)
+    times = _times_or_exit(when or [], market)
     command = RunCommand.written(
         config=config,
         strategy=strategy,
@@ -136,10 +137,10 @@ def add(
     except NotScheduled as error:
         exit_with(ExitCode.FAILED, str(error))
     say(_console(), f"Written. What runs print is kept in {place.scheduled_log}", "green")
-    _console().print(f"Take it away with: smart-agent schedule remove {job.id}")
+    say(_console(), f"Take it away with: smart-agent schedule remove {job.id}")
     if timetable.name == "systemd":
-        _console().print(
-            "Your timers run while you are logged in. So that they always do: loginctl enable-linger", style="dim"
+        say(
+            _console(), "Your timers run while you are logged in. So that they always do: loginctl enable-linger", "dim"
         )
 
 
@@ -169,7 +170,8 @@ def remove(job_id: IdArgument = None) -> None:
     if not found or (job_id is None and len(found) > 1):
         known = ", ".join(entry.id for _, entry in scheduled) or "none"
         wanted = f"{job_id} is not scheduled" if job_id and not found else f"{len(found)} scheduled runs could be meant"
-        exit_with(ExitCode.BAD_USAGE, f"{wanted}; nothing was removed. Scheduled: {known}.")
+        which = f"Name one: smart-agent schedule remove ID, of {known}." if scheduled else "Nothing is scheduled."
+        exit_with(ExitCode.BAD_USAGE, f"{wanted}; nothing was removed. {which}")
     for timetable, entry in found:  # two, where it is kept by cron and by systemd
         try:
             timetable.remove(entry.id)
@@ -178,25 +180,31 @@ def remove(job_id: IdArgument = None) -> None:
         variables = Path(entry.given(VARIABLES) or "")
         if variables.name == f"schedule-{entry.id}.json" and not variables.is_dir():
             variables.unlink(missing_ok=True)
-        typer.echo(f"Removed {entry.id} ({entry.given('--market') or entry.when}) from {timetable.name}.")
+        say(_console(), f"Removed {entry.id} ({entry.given('--market') or entry.when}) from {timetable.name}.")
     left = [other for other in scheduled if other not in found]
-    typer.echo("Left:" if left else "Nothing is scheduled any more.")
+    say(_console(), "Left:" if left else "Nothing is scheduled any more.")
     for timetable, entry in left:
         _tell(timetable, entry)
 
 
-def _times_or_exit(when: str | None, market: str | None) -> CronTimes:
+def _times_or_exit(when: list[str], market: str | None) -> CronTimes:
     from cli.schedule.times import EVERY_FIVE_MINUTES, CronTimes  # noqa: PLC0415
 
-    if (when is None) is (market is None):
+    if len(when) > 1:
+        exit_with(
+            ExitCode.BAD_USAGE,
+            "The times came in pieces, as your shell takes them apart, and a bare * for the names of files; nothing "
+            'was written. Put them in quotes: smart-agent schedule add "30 10 * * 1-5"',
+        )
+    if bool(when) is (market is not None):
         exit_with(
             ExitCode.BAD_USAGE, 'Say when, either as "30 10 * * 1-5" or as --market open+30m; nothing was written.'
         )
-    if when is None:
-        moment_or_exit(market or "")
+    if market is not None:
+        moment_or_exit(market, "Nothing was written.")
         return EVERY_FIVE_MINUTES
     try:
-        return CronTimes.parse(when)
+        return CronTimes.parse(when[0])
     except ValueError as error:
         exit_with(ExitCode.BAD_USAGE, f"{error} Nothing was written.")
 
@@ -268,10 +276,10 @@ def _tell(timetable: Timetable, entry: Entry) -> None:
 
     when = entry.given("--market") or entry.when
     home = entry.given("--home") or "a home that its command does not name"
-    _console().print(Text.assemble((entry.id, "bold"), f"  {when}  {home}  ({timetable.name})"), soft_wrap=True)
-    _console().print(Text(f"        {' '.join(entry.words)}", style="dim"), soft_wrap=True)
+    say(_console(), Text.assemble((entry.id, "bold"), f"  {when}  {home}  ({timetable.name})"))
+    say(_console(), f"        {' '.join(entry.words)}", "dim")
     if not entry.words or not Path(entry.words[0]).exists():
-        _console().print("        Nothing starts: its program is gone. Remove it, and add it anew.", style="yellow")
+        say(_console(), "        Nothing starts: its program is gone. Remove it, and add it anew.", "yellow")
     elif start := next_start(entry):
         say(_console(), f"        Next: {start}")
 

@@ -8,12 +8,15 @@ from rich.console import Console
 from rich.text import Text
 from tzlocal import get_localzone
 
+from brokers.market_moment import MarketMoment
 from brokers.session import NEW_YORK, ExchangeCalendar
 from cli.console import say
 from cli.schedule.job import Entry, Job, Timetable
 from cli.schedule.times import CronTimes, first_in_session
-from cli.slot import moment_or_exit
+from config.environment import variable_of
 from config.problems import shown
+
+ONCE = variable_of("enable_continuous_loop")
 
 
 def show(console: Console, job: Job, timetable: Timetable, variables: dict[str, str], market: str | None) -> None:
@@ -23,7 +26,8 @@ def show(console: Console, job: Job, timetable: Timetable, variables: dict[str, 
     console.print(Text(timetable.preview(job), style="bold"), soft_wrap=True)
     say(console, f"\nwith these variables, in {job.home.variables_of(job.id)}:\n")
     for name, value in variables.items():
-        console.print(Text(f"{name} = {shown(value, name=name)}"), soft_wrap=True)
+        why = "   (a scheduled run is a single one)" if name == ONCE else ""
+        say(console, f"{name} = {shown(value, name=name)}{why}")
     console.print()
     for sentence, style in _when_it_runs(job.times, market):
         say(console, sentence, style)
@@ -33,8 +37,9 @@ def _when_it_runs(times: CronTimes, market: str | None) -> list[tuple[str, str]]
     """The next start in words, and a warning where the exchange is never open at these times; each with its style."""
     now = datetime.now(get_localzone())
     if market:
-        first = moment_or_exit(market).next(now)
-        return [(f"Once in every session, asked for every five minutes. Next: {_in_both_zones(first)}.", "")]
+        first = MarketMoment.parse(market).next(now)
+        words = "Once in every session: it is started every five minutes, and runs when the moment has come"
+        return [(f"{words}. Next: {_in_both_zones(first)}.", "")]
     start = next(times.after(now))
     is_open = ExchangeCalendar().session_at(start).is_open
     told = [
@@ -55,9 +60,9 @@ def _when_it_runs(times: CronTimes, market: str | None) -> list[tuple[str, str]]
 def next_start(entry: Entry) -> str:
     """When it runs next, in words; "" where somebody else wrote its times in a way that is not known."""
     now, market = datetime.now(get_localzone()), entry.given("--market")
-    if market:
-        return _in_both_zones(moment_or_exit(market).next(now))
     try:
+        if market:
+            return _in_both_zones(MarketMoment.parse(market).next(now))
         return _in_both_zones(next(CronTimes.parse(entry.when).after(now)))
     except ValueError:
         return ""

@@ -30,7 +30,7 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Ask nothing and change n
 def setup(home: HomeOption = None, config: ConfigOption = None, *, yes: YesOption = False) -> None:
     """Make a first configuration, one question after the other, and look whether a run could trade.
 
-    Without a terminal it prints the guide to the same steps, and changes nothing.
+    Without a terminal it prints the guide to the same steps, and changes nothing. Its exit code is that of `doctor`.
 
     Example: smart-agent setup
     """
@@ -49,7 +49,7 @@ def setup(home: HomeOption = None, config: ConfigOption = None, *, yes: YesOptio
         except (KeyboardInterrupt, EOFError):
             console.print()
             exit_with(ExitCode.FAILED, "Nothing was changed; `smart-agent setup` begins anew.")
-    _look(console, place, config)
+    raise typer.Exit(_look(console, place, config))
 
 
 def _write_what_is_wanted(console: Console, place: Home, file: Path) -> None:
@@ -57,7 +57,7 @@ def _write_what_is_wanted(console: Console, place: Home, file: Path) -> None:
     from rich.prompt import Confirm  # noqa: PLC0415  (what only this command needs)
 
     from cli.setup.interview import Interview  # noqa: PLC0415
-    from config.json_file import read_object, write_object  # noqa: PLC0415
+    from config.json_file import copied, read_object, write_object  # noqa: PLC0415
     from config.load import load_document  # noqa: PLC0415
 
     if place.root.exists() and not (place.root.is_dir() and os.access(place.root, os.W_OK | os.X_OK)):
@@ -69,39 +69,40 @@ def _write_what_is_wanted(console: Console, place: Home, file: Path) -> None:
     if before is not None and after == before:
         say(console, f"{file} says all of that already; nothing was changed.")
         return
-    console.print(_changes(before or {}, answers, file))
+    console.print(_changes(before or {}, answers, after, file))
     if not Confirm.ask("Write it?", console=console, default=before is None):
         exit_with(ExitCode.FAILED, "Nothing was changed; `smart-agent setup` begins anew.")
     loaded = load_document(after, file=file, environ=os.environ)
     if file == place.config_file:
         place.create()
+    copy = copied(file) if before and before.keys() - after.keys() else None
     write_object(file.resolve(), after)
     say(console, f"Written: {file}", "green")
+    if copy:
+        say(console, f"What was there before is in {copy}")
     _tell_what_is_stronger(console, loaded, answers, file)
 
 
 def _document(before: dict[str, Any] | None, answers: dict[str, Any]) -> dict[str, Any]:
-    """The whole file: a new one has every key, and of an old one only what was answered differently changes."""
-    from cli.config_commands import document_of  # noqa: PLC0415
-    from config.settings import Settings  # noqa: PLC0415
-
-    kept = document_of(Settings()) if before is None else dict(before)
-    if "trading_rules" in answers:
-        kept.pop("strategy", None)  # rules name their strategy themselves
+    """The whole file: what was answered, beside what stood there and was not asked about."""
+    kept = dict(before or {})
+    if "strategy" in answers:
+        kept.pop("trading_rules", None)  # the two are one choice
     return {**kept, **answers}
 
 
-def _changes(before: dict[str, Any], answers: dict[str, Any], file: Path) -> Any:
-    """What the file says now of each key that was answered, and what it would say."""
+def _changes(before: dict[str, Any], answers: dict[str, Any], after: dict[str, Any], file: Path) -> Any:
+    """What the file says now of each key that would change, and what it would say."""
     from rich.console import Group  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     from cli.config_commands import value_text  # noqa: PLC0415
 
     table = Table("key", "now", "then", box=None, header_style="bold", pad_edge=False)
-    for key, value in answers.items():
-        now = value_text(key, before[key]) if key in before else "not set"
-        table.add_row(key, Text(now, style="dim", overflow="fold"), Text(value_text(key, value), overflow="fold"))
+    for key in {**answers, **before}:
+        now, then = (value_text(key, document[key]) if key in document else "not set" for document in (before, after))
+        if now != then:
+            table.add_row(key, Text(now, style="dim", overflow="fold"), Text(then, overflow="fold"))
     return Group(Text(f"{file} would say:", style="bold"), table)
 
 
@@ -115,8 +116,8 @@ def _tell_what_is_stronger(console: Console, loaded: Loaded, answers: dict[str, 
             say(console, f"{key}: {source} is stronger, and still decides.", "yellow")
 
 
-def _look(console: Console, place: Home, config: Path | None) -> None:
-    """Doctor, and the next command to type."""
+def _look(console: Console, place: Home, config: Path | None) -> ExitCode:
+    """Doctor, and the next command to type; the exit code is doctor's."""
     from cli.doctor import look_over  # noqa: PLC0415
     from cli.hints import typed  # noqa: PLC0415
     from cli.run_command import RunCommand  # noqa: PLC0415
@@ -127,3 +128,4 @@ def _look(console: Console, place: Home, config: Path | None) -> None:
     verb = "run" if code is ExitCode.DONE else "doctor"
     when = "Next" if code is ExitCode.DONE else "Once that is settled"
     console.print(Text.assemble(f"\n{when}: ", (f"{typed(verb, place)}{options}", "bold cyan")), soft_wrap=True)
+    return code

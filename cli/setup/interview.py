@@ -41,7 +41,9 @@ class Interview:
         with self._console.screen(hide_cursor=False):
             self._ask_all()
         now = self._now.document()
-        return {key: value for key, value in self._answers.items() if value != now[key] or not self._before}
+        if not self._before:
+            return {key: value for key, value in self._answers.items() if value is not None}
+        return {key: value for key, value in self._answers.items() if value != now[key]}
 
     def _ask_all(self) -> None:
         self._begin(FILES)
@@ -96,7 +98,7 @@ class Interview:
         now = "own" if own else self._now.strategy
         chosen = self._choose("Strategy", [*strategy_names(), *own], now)
         if chosen != "own":
-            self._answers["trading_rules"] = Settings(trading_rules=shipped_rules(chosen)).document()["trading_rules"]
+            self._answers["strategy"] = chosen
 
     def _ask_model(self) -> None:
         self._begin(MODEL)
@@ -133,6 +135,6 @@ class Interview:
     def _read(self, more: dict[str, Any]) -> Settings:
         """The settings that the file and the answers make; the environment has no say in what is asked."""
         document = {**self._before, **self._answers, **more}
-        if "trading_rules" in self._answers:
-            document.pop("strategy", None)  # rules name their strategy themselves
+        if "strategy" in self._answers:
+            document.pop("trading_rules", None)  # the two are one choice
         return load_document(document, file=ANSWER if more else self._file, environ={}).settings

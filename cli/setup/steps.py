@@ -41,8 +41,9 @@ BROKER = Step(
 STRATEGY = Step(
     "Strategy",
     "What share of the account goes into which symbols. The agent trades back to these targets when one has drifted "
-    "too far. The rules can be edited in the file afterwards (docs/configuration.md).",
-    ("smart-agent config samples      # one file for each; copy the one you want to config.json",),
+    "too far. For rules of your own, `smart-agent config samples` writes a file for each, to edit one of them "
+    "(docs/configuration.md).",
+    ("smart-agent config set strategy conservative",),
 )
 RISK = Step(
     "Most that one order may be worth",

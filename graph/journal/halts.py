@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from graph.halt_flag import flag_beside, lower_flag, raise_flag, words_of_flag
 from graph.journal.database import HALTS, Database, JournalUnusable, file_of
@@ -35,10 +35,11 @@ class Halts:
         with self._database.change() as connection:
             return halt_in_force(connection)
 
-    def halt(self, why: str, now: datetime) -> None:
-        """Halt; in a file beside the database where that cannot be written."""
+    def halt(self, why: str, now: datetime) -> Halt | None:
+        """Halt; in a file beside the database where that cannot be written. Gives back the halt there was before."""
         try:
             with self._database.change() as connection:
+                before = _last_entered(connection)
                 connection.execute(HALTS.insert().values(at=now.isoformat(), action=HALT, why=why))
         except JournalUnusable as error:
             if self._database.file is None:
@@ -47,6 +48,8 @@ class Halts:
                 raise_flag(self._database.file, why, now)
             except OSError:
                 raise error from None
+            return None
+        return before
 
     def resume(self, why: str, now: datetime) -> Halt | None:
         """Lift the halt in force, which is given back; None where there was none. One that comes meanwhile stays."""
@@ -63,13 +66,27 @@ class Halts:
 
 def halt_in_force(connection: Connection) -> Halt | None:
     """The same question within a transaction of somebody else."""
+    entered, file = _last_entered(connection), file_of(connection.engine.url)
+    return entered or (flag_raised(file) if file else None)
+
+
+def _last_entered(connection: Connection) -> Halt | None:
+    """The halt that the list ends with, since the first of those in a row, and why that and the last were."""
     last = connection.execute(select(HALTS).order_by(HALTS.c.number.desc()).limit(1)).one_or_none()
     if last is None or last.action == RESUME:
-        file = file_of(connection.engine.url)
-        return flag_raised(file) if file else None
+        return None
     if last.action != HALT:
         return Halt(since=None, why=f"the last entry of the halt list is {last.action!r}, which nobody knows")
-    return Halt(since=datetime.fromisoformat(last.at), why=last.why)
+    lifted = select(func.max(HALTS.c.number)).where(HALTS.c.action == RESUME).scalar_subquery()
+    row = (
+        select(HALTS)
+        .where(HALTS.c.action == HALT, HALTS.c.number > func.coalesce(lifted, 0))
+        .order_by(HALTS.c.number)
+        .limit(1)
+    )
+    first = connection.execute(row).one()
+    why = last.why if first.why == last.why else f"{first.why}; then {last.why}"
+    return Halt(since=datetime.fromisoformat(first.at), why=why)
 
 
 def flag_raised(database: Path) -> Halt | None:

@@ -98,6 +98,11 @@ def test_real_prices_are_traded_at_that_days_close(home: Home, real_prices: Path
         (["--config", "/nowhere/config.json"], "/nowhere/config.json"),
         (["--mcp-url", "http://127.0.0.1:9/mcp", "--as-of", DAY], "keeps its own time"),
         (["--as-of", "yesterday"], "as-of"),
+        (["--risk-threshold", "1,000"], "'1,000' is no number; write it without commas"),
+        (["--max-runs", "0"], "write a whole number from 1"),
+        (["--broker", "ibkr"], "'ibkr' is not one of 'simulated', 'tws'; nothing was done. `smart-agent run --help`"),
+        (["--brokr", "tws"], "No such option: --brokr"),
+        (["now"], "nothing was done. `smart-agent run --help` shows how it is written."),
     ],
 )
 def test_bad_usage_is_told_in_words_and_exits_2(home: Home, arguments: list[str], words: str) -> None:
@@ -106,6 +111,27 @@ def test_bad_usage_is_told_in_words_and_exits_2(home: Home, arguments: list[str]
     assert isinstance(done.exception, SystemExit)
     assert words in " ".join(done.stderr.split())
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("frob", "No such command 'frob'; nothing was done. `smart-agent --help`"),
+        ("--frob", "No such option: --frob; nothing was done. `smart-agent --help`"),
+        ("config set", "Missing argument 'key'; nothing was done. `smart-agent config set --help`"),
+        ("confirm-payment 3 --as gift", "Invalid value for '--as': 'gift' is not one of 'deposit'"),
+    ],
+)
+def test_what_is_no_command_is_told_in_one_sentence(words: str, sentence: str) -> None:
+    done = CliRunner().invoke(app, words.split(), env={"COLUMNS": "200"})
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_command_of_commands_alone_shows_its_help_page() -> None:
+    done = CliRunner().invoke(app, ["config"])
+    assert (done.exit_code, "validate" in done.output) == (2, True)
 
 
 @pytest.mark.slow

@@ -149,7 +149,10 @@ def test_the_kinds_of_payments_are_those_of_the_books() -> None:
 
 def test_without_a_run_there_is_nothing_to_tell(home: Home) -> None:
     done = performance(home)
-    assert (done.exit_code, "smart-agent run" in done.output) == (ExitCode.FAILED, True)
+    assert (done.exit_code, "smart-agent run" in done.stdout) == (ExitCode.DONE, True)
+    for option in ("--json", "--csv"):
+        for_a_script = performance(home, option)
+        assert (for_a_script.exit_code, for_a_script.stdout) == (ExitCode.FAILED, "")
 
 
 def test_an_account_that_nobody_looked_at_is_named_with_those_there_are(kept: Home) -> None:

@@ -14,6 +14,7 @@ import pexpect
 import pytest
 from typer.testing import CliRunner
 
+from cli.exit_codes import ExitCode
 from cli.main import app
 from config.home import Home
 from config.load import load_settings
@@ -80,7 +81,7 @@ def test_the_answers_are_what_the_file_says_then(tmp_path: Path) -> None:
     newcomer.answer(Port="7497", Strategy="aggressive", USD="a lot")
     newcomer.answer(USD="250.50", Ask="above:2000", Model="own", URL="http://127.0.0.1:9/v1", Name="tiny", Write_it="y")
     code, shown = newcomer.leave()
-    assert code == 0
+    assert code == ExitCode.UNREACHABLE, "as of doctor, whose verdict it ends with: nothing listens at that port"
     settings = load_settings(file=root / "config.json", environ={})
     assert settings.paper_trading, "live trading is never switched on here"
     assert (settings.broker, settings.tws_port) == ("tws", 7497)

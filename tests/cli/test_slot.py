@@ -20,7 +20,7 @@ from cli.exit_codes import ExitCode
 from cli.main import app
 from cli.run import execute
 from cli.run_command import RunCommand
-from cli.slot import Slot, due_slot, slot_of
+from cli.slot import Slot, due_slot, slot_of, why_not_due
 from config.home import Home
 from tests.cli.test_command import SMART_AGENT, smart_agent
 
@@ -53,6 +53,30 @@ def test_a_half_day_has_its_own_close(home: Home) -> None:
     assert due(home, "close-1h", HALF_DAY.replace(hour=17))
     assert not due(home, "close-1h", HALF_DAY.replace(hour=18))
     assert not due(home, "close-1h", HALF_DAY.replace(hour=20))
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "words"),
+    [
+        ("open+30m", FRIDAY.replace(hour=13, minute=50), "open+30m comes at 10:00 New York today"),
+        ("open+30m", FRIDAY.replace(hour=17), "open+30m was at 10:00 New York, and a run may begin until 2 h later"),
+        ("open+30m", FRIDAY.replace(day=13, hour=15), "no session today; the next open+30m is Monday 2026-06-15 10:00"),
+        (
+            "close-1h",
+            HALF_DAY.replace(day=26, hour=17),
+            "no session today; the next close-1h is Friday 2026-11-27 12:00",
+        ),
+        ("open+6h", HALF_DAY.replace(hour=17), "the session of today has no open+6h; the next open+6h is Monday"),
+    ],
+)
+def test_why_no_run_is_due_is_said_to_a_person(home: Home, text: str, now: datetime, words: str) -> None:
+    assert words in why_not_due(home, MarketMoment.parse(text), now)
+
+
+def test_a_moment_that_had_its_run_says_so(home: Home) -> None:
+    moment, now = MarketMoment.parse("open"), FRIDAY.replace(hour=14)
+    assert slot_of(home, moment, now).take()
+    assert why_not_due(home, moment, now) == "open, at 09:30 New York, had its run today"
 
 
 @pytest.mark.parametrize("day", ["2026-11-26", "2026-07-03", "2026-06-13", "2026-06-14"])

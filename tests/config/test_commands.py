@@ -31,7 +31,7 @@ def run(home: Path, *words: str, environ: Mapping[str, str] | None = None) -> Re
 def test_create_writes_every_key_and_nothing_changes_by_it(home: Path) -> None:
     result = run(home, "create")
     assert result.exit_code == 0
-    assert result.stdout.strip() == str(home / "config.json")
+    assert result.stdout == f"Written: {home / 'config.json'}\n"
     document = json.loads((home / "config.json").read_text())
     assert document.keys() == Settings.model_fields.keys() - {"strategy"}
     assert load_settings(file=home / "config.json", environ={}) == Settings()
@@ -50,7 +50,11 @@ def test_create_overwrites_only_when_told_to(home: Path) -> None:
     assert "--force" in refused.stderr
     assert (home / "config.json").read_text() == "mine"
     assert run(home, "create", "--force").exit_code == 0
-    assert [path.name for path in home.glob("*") if path.is_file()] == ["config.json"]
+    assert {path.name for path in home.glob("*") if path.is_file()} == {"config.json", "config.json.bak"}
+    assert (home / "config.json.bak").read_text() == "mine"
+    again = run(home, "create", "--force")
+    assert str(home / "config.json.bak2") in again.stdout
+    assert (home / "config.json.bak").read_text() == "mine", "no copy is ever lost to a later one"
 
 
 def test_create_writes_the_file_that_config_names(home: Path, tmp_path: Path) -> None:
@@ -109,6 +113,9 @@ def test_set_changes_one_value_and_keeps_the_order_of_the_keys(home: Path) -> No
         ("strategy", "conservative", "conservative"),
         ("tws_account", "null", None),
         ("allow_delayed_data", "true", True),
+        ("allow_delayed_data", "yes", True),
+        ("paper_trading", "no", False),
+        ("model", "no", "no"),
         ("live_accounts", '["U1234567"]', ["U1234567"]),
         ("require_approval", "above:5000", "above:5000"),
     ],
@@ -140,6 +147,7 @@ def test_set_refuses_what_would_not_be_valid_and_changes_nothing(home: Path, key
     assert refused.exit_code == 2
     assert "nothing was changed" in refused.stderr
     assert words in refused.stderr
+    assert "config.json)" not in refused.stderr, "what was typed stands in no file"
     assert KEY not in refused.stderr
     assert (home / "config.json").read_text() == '{"max_positions": 7}'
 
@@ -161,6 +169,48 @@ def test_set_leaves_a_broken_file_alone_and_follows_a_link(home: Path, tmp_path:
     assert set_in(home, "max_positions", "9").exit_code == 0
     assert json.loads(real.read_text()) == {"max_positions": 9}
     assert (home / "config.json").is_symlink()
+
+
+def test_set_says_what_it_means_that_paper_trading_is_off(home: Path) -> None:
+    assert "real money" in set_in(home, "paper_trading", "no").stderr
+    assert set_in(home, "paper_trading", "yes").stderr == ""
+
+
+def test_strategy_and_rules_are_one_choice_and_the_last_word_holds(home: Path) -> None:
+    run(home, "create")
+    to_a_strategy = set_in(home, "strategy", "conservative")
+    assert (to_a_strategy.exit_code, "trading_rules was taken out" in to_a_strategy.stdout) == (0, True)
+    rules = json.dumps([{"name": "All", "target_allocation": 100, "symbols": ["SPY"], "max_position_size": 100}])
+    to_rules = set_in(home, "trading_rules", rules)
+    assert (to_rules.exit_code, "strategy was taken out" in to_rules.stdout) == (0, True)
+    assert load_settings(file=home / "config.json", environ={}).strategy == "custom"
+
+
+def test_rules_of_ones_own_give_way_to_nothing_until_they_are_taken_out_and_a_copy_is_kept(home: Path) -> None:
+    rules = [{"name": "All", "target_allocation": 100, "symbols": ["SPY"], "max_position_size": 100}]
+    home.mkdir()
+    file = home / "config.json"
+    file.write_text(json.dumps({"trading_rules": rules, "max_positions": 7}))
+    refused = set_in(home, "strategy", "default")
+    assert (refused.exit_code, "config unset trading_rules" in " ".join(refused.stderr.split())) == (2, True)
+    done = run(home, "unset", "trading_rules")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(file.read_text()) == {"max_positions": 7}
+    assert json.loads((home / "config.json.bak").read_text())["trading_rules"] == rules
+    assert set_in(home, "strategy", "conservative").exit_code == 0
+
+
+def test_unset_says_what_holds_then_and_refuses_what_would_not(home: Path) -> None:
+    assert "is not in" in run(home, "unset", "max_positions").stdout
+    home.mkdir(exist_ok=True)
+    file = home / "config.json"
+    file.write_text('{"risk_threshold": 20000, "max_trade_value": 30000}')
+    refused = run(home, "unset", "max_trade_value")
+    assert refused.exit_code == 2
+    assert file.read_text() == '{"risk_threshold": 20000, "max_trade_value": 30000}'
+    done = run(home, "unset", "risk_threshold")
+    assert "risk_threshold was 20000, and is 1000" in done.stdout
+    assert "(default)" in done.stdout
 
 
 def test_set_waits_for_no_pipe(home: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from graph.journal import (
     Question,
     trading_day,
 )
-from graph.journal.halts import flag_raised
+from graph.journal.halts import Halt, flag_raised
 from graph.journal.states import FINAL, MAY_FOLLOW, UNSENT
 from portfolio.models import OrderRecord, OrderStatus, OrderTerms, Side
 from tests.permits import RUN, journal_in, now, permit, planned, verdict_on
@@ -218,19 +218,21 @@ def test_a_permission_holds_in_its_time_only(journal: Journal, seconds: int) -> 
 def test_a_new_journal_starts_free_and_a_halt_survives_until_a_person_lifts_it(tmp_path: Path) -> None:
     with journal_in(tmp_path) as journal:
         assert journal.halts.current() is None
-        journal.halts.halt("on holiday", now())
-        journal.halts.halt("and ill", now())
+        first = now()
+        assert journal.halts.halt("on holiday", first) is None
+        assert journal.halts.halt("and ill", first + timedelta(days=1)) == Halt(since=first, why="on holiday")
     with journal_in(tmp_path) as journal:
         halt = journal.halts.current()
         assert halt is not None
-        assert halt.why == "and ill"
-        assert journal.trading_day(PAPER, NOW, timedelta(days=1)).halted == "and ill"
+        assert halt == Halt(since=first, why="on holiday; then and ill")
+        assert journal.trading_day(PAPER, NOW, timedelta(days=1)).halted == "on holiday; then and ill"
         approved = permit(journal, TERMS)
         with pytest.raises(Halted, match="and ill"):
             journal.orders.burn(approved, now())
         journal.halts.resume("back again", now())
         assert journal.halts.current() is None
         journal.orders.burn(approved, now())
+        assert journal.halts.halt("again", now()) is None, "what was lifted is over"
 
 
 @pytest.mark.parametrize("action", ["", "HALT", "resumed", "\x00", "free"])
