@@ -111,20 +111,28 @@ def _screen(
         (order.client_order_id, "bold"), f"  {order.side} {order.quantity} {order.symbol}  ", (order.state, "cyan")
     )
     life = Table.grid(padding=(0, 2, 0, 0))
-    for change in changes:
+    for change in changes if is_whole else dict.fromkeys((changes[0], changes[-1])):
         life.add_row(Text(f"  {change.at:%Y-%m-%d %H:%M:%S} UTC", style="dim"), change.state, Text(change.why))
     yield life
     for verdict in verdicts:
-        limit = "no limit price" if verdict.limit_price is None else f"limit {verdict.limit_price:,.2f}"
-        outcome = Text("passed", style="green") if verdict.passed else Text("refused", style="red")
-        heading = f"  Verdict of {verdict.judged_at:%Y-%m-%d %H:%M:%S} UTC on {verdict.quantity} at {limit}: "
-        passed = sum(check.passed is True for check in verdict.checks)
-        yield Text.assemble(heading, outcome, (f"  {passed} of {len(verdict.checks)} checks", "dim"))
+        yield _heading(verdict)
         if is_whole:
             yield Text(f"  evidence {verdict.evidence[:16]}", style="dim")
         shown = verdict.checks if is_whole else verdict.failures
         if shown:
             yield _rules(shown)
+
+
+def _heading(verdict: Verdict) -> Text:
+    limit = "no limit price" if verdict.limit_price is None else f"limit {verdict.limit_price:,.2f}"
+    outcome = ("passed", "green") if verdict.passed else ("refused", "red")
+    passed = sum(check.passed is True for check in verdict.checks)
+    return Text.assemble(
+        (f"  {verdict.judged_at:%Y-%m-%d %H:%M:%S} UTC", "dim"),
+        "  Guard ",
+        outcome,
+        f" {verdict.quantity} at {limit}, {passed} of {len(verdict.checks)} checks",
+    )
 
 
 def _rules(checks: tuple[Check, ...]) -> Table:

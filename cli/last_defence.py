@@ -49,10 +49,8 @@ def _told_of_bad_usage() -> Iterator[None]:
     try:
         yield
     except TyperException as error:
-        sentence, context = (
-            error.format_message().replace("Value error, ", "").rstrip(". "),
-            getattr(error, "ctx", None),
-        )
+        sentence = error.format_message().replace("Value error, ", "").rstrip(". ")
+        context = getattr(error, "ctx", None)
         if not sentence or context is None:
             raise  # the help page of a command that was given nothing
         path = context.command_path

@@ -91,9 +91,12 @@ def _left_to_do(state: State, after: dict[str, float], settings: Settings) -> st
     plan = state.get("plan")
     if plan and plan.unfinished:
         return f"Run again: the exit of {', '.join(plan.unfinished)} is not finished."
-    off = [f"{name} ({drift:+.1f})" for name, drift in after.items() if abs(drift) > settings.rebalance_threshold]
+    off = {name: drift for name, drift in after.items() if abs(drift) > settings.rebalance_threshold}
     if off:
-        return f"Go on with the next run: {', '.join(off)} points off target."
+        words = (
+            f"{name} is {abs(drift):.1f} points {'above' if drift > 0 else 'below'}" for name, drift in off.items()
+        )
+        return f"Run again, for what is still off its target: {', '.join(words)}."
     return "Nothing to do until a bucket drifts again."
 
 

@@ -191,14 +191,19 @@ def _trades(choice: Floats, posed: Posed, settings: Settings) -> Iterator[Propos
 
 
 def _reason(one: Tradable, side: Side, posed: Posed, settings: Settings) -> str:
-    bucket = posed.after_exits.buckets[one.bucket]
-    if (bucket.drift > 0) is (side is Side.SELL) and bucket.is_outside(settings.rebalance_threshold):
+    """What is off target and gets nearer by it: the bucket, or within its band the symbol."""
+    bucket, off = posed.after_exits.buckets[one.bucket], one.value - one.share
+    helps_bucket, helps_symbol = ((over > 0) is (side is Side.SELL) for over in (bucket.drift, off))
+    if helps_bucket and bucket.is_outside(settings.rebalance_threshold):
         return bucket.in_words
-    off = one.value - one.share
-    if (off > 0) is (side is Side.SELL):
-        return f"{one.symbol} is {abs(off):,.2f} USD {'above' if off > 0 else 'below'} its share of {bucket.name}"
-    if (bucket.drift > 0) is (side is Side.SELL):
-        return bucket.in_words
+    itself = (
+        f"{one.symbol} is {abs(off):,.2f} USD {'above' if off > 0 else 'below'} what {bucket.name} has planned for it"
+    )
+    if helps_bucket:
+        along = f"{bucket.in_words}: within its band, but corrected along with the others"
+        return f"{along}; {itself}" if helps_symbol else along
+    if helps_symbol:
+        return itself
     if side is Side.SELL and posed.problem.budget.cash < 0:
         return f"Raises cash towards min_cash, {settings.min_cash:g} % of the account"
     return "Makes room for the other orders of this plan"

@@ -223,7 +223,7 @@ async def test_without_a_model_the_commands_work_and_the_rest_is_told_what_is_mi
     lines = (
         "/portfolio", "/drift", "/plan", "/orders", "/performance", "/lessons", "/explain", "What do I own?",
         "/nonsense", '/halt "', "/drift now", "/performance --since yesterday", "/explain nothing",
-        "/halt gone fishing", "/help", "/quit", "/portfolio",
+        "/halt gone fishing", "/resume back again", "help", "quit", "/portfolio",
     )  # fmt: skip
     code, out, err = await piped(home, *lines)
     assert code == 0
@@ -242,6 +242,7 @@ async def test_without_a_model_the_commands_work_and_the_rest_is_told_what_is_mi
         "/drift takes nothing more",
         "gone fishing",
         "/halt [REASON]",
+        "Trading goes on; it had been halted since",
     ):
         assert words in out, words
     assert "--since" in err

@@ -150,9 +150,13 @@ def test_what_waits_is_listed_approved_in_another_process_and_explained(home: Ho
         "FILLED",
     ]
     assert all(check["passed"] for verdict in told["verdicts"] for check in verdict["checks"])
-    page = smart_agent("explain", question["run_id"], "--home", home.root).stdout
+    page = smart_agent("explain", order_id, "--home", home.root).stdout
     assert all(check["rule"] in page for check in told["verdicts"][0]["checks"])
-    assert page.count("FILLED") >= len(record["orders"])
+    in_short = smart_agent("explain", "--home", home.root).stdout
+    assert question["run_id"] in in_short, "the last run, where none is named"
+    assert f"smart-agent explain {order_id} --home" in in_short
+    assert "max_trade_value" not in in_short, "a rule that was kept says nothing"
+    assert in_short.count("FILLED") >= len(record["orders"])
 
 
 @pytest.mark.slow
