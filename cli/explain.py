@@ -85,7 +85,7 @@ def _thought(run: RunRecord) -> Iterator[Text]:
         yield Text(f"  {deviation.symbol} {deviation.what}: {deviation.why}", style="magenta")
     for trade in plan.trades:
         for one in trade.evidence:
-            yield Text(f"  {trade.symbol} ✓ {one.source} {one.value:f} {one.unit}".rstrip(), style="green")
+            yield Text(f"  {trade.symbol} ✓ {one.in_words}", style="green")
     for struck in thought.struck:
         yield Text(f"  struck: {struck.symbol or 'the plan'} {struck.words} - {struck.why}", style="yellow")
     if thought.shadow:

@@ -254,7 +254,7 @@ def _reason(trade: ProposedTrade) -> Text:
     lines = [_unstruck(trade.reason)]
     if trade.expected_effect:
         lines.append(Text.assemble("→ ", _unstruck(trade.expected_effect)))
-    lines.extend(Text(f"✓ {one.source} {one.value:f} {one.unit}".rstrip(), style="green") for one in trade.evidence)
+    lines.extend(Text(f"✓ {one.in_words}", style="green") for one in trade.evidence)
     return Text("\n").join(lines)
 
 

@@ -6,6 +6,7 @@ record alone.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -21,6 +22,7 @@ from cli.console import answer_console, forget_typed, say
 from cli.hints import hinted
 from cli.naming import headline
 from cli.speech import Speech
+from config.problems import printable
 
 if TYPE_CHECKING:
     from config.home import Home
@@ -234,7 +236,30 @@ def talk(*, as_json: bool) -> Console:
 def tool_line(use: ToolUse) -> Text:
     """A tool that the model called, with what and what came of it."""
     mark = ("  refused ", "bold red") if use.refused else ("  looked up ", "cyan")
-    return Text.assemble(mark, (use.name, "bold"), f" {use.arguments}", (f" → {use.result}", "dim"))
+    name, asked = use.name if use.refused else use.name.replace("_", " "), _in_words(use.arguments)
+    return Text.assemble(mark, (name, "bold"), f" {asked}".rstrip(), (f" → {use.result}", "dim"))
+
+
+def _in_words(arguments: str) -> str:
+    """What a tool was called with, without the marks of JSON; as it is where it is none."""
+    try:
+        return printable(_spelled(json.loads(arguments)))
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def _spelled(value: object) -> str:
+    """Numbers, which say nothing by themselves, with their names."""
+    match value:
+        case dict():
+            named = (
+                _spelled(one) if isinstance(one, str | list | dict) else f"{key} {one}" for key, one in value.items()
+            )
+            return " ".join(named)
+        case list():
+            return ", ".join(map(_spelled, value))
+        case _:
+            return str(value)
 
 
 def _screen(event: StepFinished, settings: Settings) -> RenderableType:

@@ -387,6 +387,14 @@ class Evidence(Fact):
     value: Amount
     unit: str
 
+    @property
+    def in_words(self) -> str:
+        """The figure as a person reads it: "weight of Bonds 12.5 % (drift)"."""
+        sheet, _, path = self.source.replace("_", " ").partition(".")
+        row, _, column = path.rpartition(".")
+        of_what = f"{column} of {row}" if row else column
+        return f"{of_what} {self.value:f} {self.unit}".strip() + f" ({sheet})"
+
 
 class ProposedTrade(Fact):
     """A wish, not an order: it has no price, and nothing has checked it.

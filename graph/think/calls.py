@@ -14,7 +14,7 @@ from graph.record import ToolUse
 from graph.think.sheets import Figure, Sheet, fenced, plain
 from graph.think.study import NoSuchThing
 
-MOST_OF_THE_ARGUMENTS = 160
+MOST_OF_THE_ARGUMENTS = 400
 MOST_OF_A_RESULT = 8000
 MOST_OF_A_GIST = 80
 MOST_OF_AN_ERROR = 300

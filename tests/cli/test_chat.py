@@ -268,7 +268,7 @@ async def test_ask_prints_the_answer_alone_and_the_rest_aside(home: Home) -> Non
         code, out, err = await smart_agent(home, "ask", "drift please", *DAY, **environment(server))
         assert code == 0
         assert out == "Growth is 12.2 points above its target, as of 2026-06-15 19:55 UTC.\n"
-        assert "looked up drift_table" in err
+        assert "looked up drift table → " in err
         assert "Figures: account and prices of 2026-06-15 19:55 UTC." in err
         code, out, _ = await smart_agent(home, "ask", "drift please", "--json", *DAY, **environment(server))
         told = json.loads(out)

@@ -84,11 +84,16 @@ async def test_in_a_pipe_the_same_facts_are_plain_lines_and_the_record_is_data(h
     assert record["plan"]["source"] == "careful"
     assert record["thought"]["struck"] == [{"symbol": "IWM", "words": "31.4 %", "why": "no source has it"}]
     assert record["usage"]["model_calls"] == 3
-    assert "looked up price_statistics" in err
+    assert "looked up price statistics NVDA → last_close" in err
     assert "~~31.4 %~~" in err
     assert "\x1b" not in err
     _, explained, _ = await smart_agent(home, "explain", record["run_id"], **environment())
-    for words in ("Plan of careful.", "VOO left out BUY 2", "IWM ✓ snapshot.IWM.last 252.33 USD", "struck: IWM 31.4 %"):
+    for words in (
+        "Plan of careful.",
+        "VOO left out BUY 2",
+        "IWM ✓ last of IWM 252.33 USD (snapshot)",
+        "struck: IWM 31.4 %",
+    ):
         assert words in explained
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cli.speech import LONGEST_LINE, Speech
-from cli.trace import Trace
+from cli.trace import Trace, tool_line
 from config.settings import Settings
 from graph.events import Spoke, StepStarted
+from graph.record import ToolUse
 
 PLAN = json.dumps({"trades": [], "summary": "It stays as it is."}, indent=2)
 
@@ -109,3 +110,28 @@ def test_the_same_lines_come_out_however_the_text_is_split(text: str, cuts: list
 def test_every_line_is_printable_and_short_and_none_is_empty(text: str) -> None:
     lines = heard(*text)
     assert all(line and line.isprintable() and len(line) <= LONGEST_LINE for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"symbol": "NVDA"}, "NVDA"),
+        ({"trades": [{"symbol": "IWM", "side": "BUY", "quantity": 3}, {"symbol": "VOO"}]}, "IWM BUY quantity 3, VOO"),
+        ({"days": 30, "of": None}, "days 30 of None"),
+        ({}, ""),
+    ],
+)
+def test_what_a_tool_was_asked_is_told_in_words(arguments: dict[str, object], words: str) -> None:
+    use = ToolUse(name="check_trades", arguments=json.dumps(arguments), result="3 rows")
+    assert tool_line(use).plain == f"  looked up check trades {words} → 3 rows".replace("trades  →", "trades →")
+
+
+JSON = st.recursive(
+    st.text() | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+
+
+@examples(deadline=None)
+@given(JSON.map(json.dumps) | st.sampled_from(["not json", "[" * 5000, '{"symbol": "\\u001b[2J', '"\\u001b[2J"']))
+def test_nothing_that_was_asked_steers_a_terminal(arguments: str) -> None:
+    assert tool_line(ToolUse(name="recall", arguments=arguments, result="")).plain.isprintable()
