@@ -300,7 +300,11 @@ def table_of(rows: dict[str, dict[str, Any]], file: Path | None) -> Table:
 
 def value_text(key: str, value: Any) -> str:
     """A value of `key` as a person reads it."""
-    return rules_text(value) if key == "trading_rules" else json.dumps(value, ensure_ascii=False)
+    from config.settings import SECRETS  # noqa: PLC0415  (see the module's docstring)
+
+    if key == "trading_rules":
+        return rules_text(value)
+    return str(value) if key in SECRETS else json.dumps(value, ensure_ascii=False)
 
 
 def rules_text(rules: list[dict[str, Any]]) -> str:

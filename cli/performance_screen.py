@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from portfolio.performance.turnover import Turnover
 
 CHART_HEIGHT, MOST_TICKS = 14, 5
+LINE = "braille"
 LEAST_WIDTH = 60
 """Of a chart of more than one line."""
 BAR_WIDTH, FULL = 6, 8
@@ -105,7 +106,8 @@ def _turned_over(turnover: Turnover) -> tuple[str, str]:
 def _ended(ends: Ends) -> tuple[str, str]:
     others = {"rejected": ends.rejected, "cancelled": ends.cancelled, "open": ends.open, "not sent": ends.not_sent}
     share = [_share(ends.filled, ends.sent)] if ends.sent else []
-    return f"{ends.filled} of {ends.sent}", ", ".join([*share, *(f"{n} {what}" for what, n in others.items() if n)])
+    filled = f"{ends.filled} of {ends.sent}" if ends.sent else "none sent"
+    return filled, ", ".join([*share, *(f"{n} {what}" for what, n in others.items() if n)])
 
 
 def _share(part: int, whole: int) -> str:
@@ -117,7 +119,7 @@ def _chart(told: Retrospect, width: int) -> RenderableType:
     points, known = told.report.points, told.benchmarks
     places = sorted({round(place * (len(points) - 1) / width) for place in range(width + 1)})
     days = [f"{points[place].day:%d/%m/%Y}" for place in places]
-    lines = {"account": ([point.growth for point in points], "braille")}
+    lines = {"account": ([point.growth for point in points], LINE)}
     if width >= LEAST_WIDTH and known.doing_nothing:
         lines["doing nothing"] = ([*known.doing_nothing.growth], ".")
     if width >= LEAST_WIDTH and known.target_mix:
@@ -126,10 +128,10 @@ def _chart(told: Retrospect, width: int) -> RenderableType:
     plotext.theme("clear")
     plotext.plot_size(width, CHART_HEIGHT)
     plotext.date_form("d/m/Y", "Y-m-d")
-    plotext.title("What 100 USD became")
-    for name, (grown, marker) in reversed(lines.items()):
-        label = name if len(lines) > 1 else None
-        plotext.plot(days, [100 * grown[place] for place in places], marker=marker, label=label)
+    drawn_as = (f"{name} ({'line' if marker == LINE else marker})" for name, (_, marker) in lines.items())
+    plotext.title("What 100 USD became" + (f": {', '.join(drawn_as)}" if len(lines) > 1 else ""))
+    for grown, marker in reversed(lines.values()):
+        plotext.plot(days, [100 * grown[place] for place in places], marker=marker)
     first, stretch = points[0].day, points[-1].day - points[0].day
     ticks = dict.fromkeys(first + stretch * place / (MOST_TICKS - 1) for place in range(MOST_TICKS))
     plotext.xticks([f"{day:%d/%m/%Y}" for day in ticks], [*map(str, ticks)])

@@ -95,7 +95,8 @@ def _settings(home: Home, command: RunCommand) -> tuple[Settings, bool, list[Fin
         knows_where = not any(problem.key in WHERE for problem in error.problems)
         return command.load_usable(home), knows_where, found
     rules = f"{len(settings.rules)} rules for {len(settings.symbols)} symbols, {settings.strategy} strategy"
-    found = [good("configuration", f"{file or 'the defaults, as there is no config file'}: {rules}")]
+    where = "config.json of the home" if file == home.config_file else file
+    found = [good("configuration", f"{rules}, by {where or 'the defaults, as there is no config file'}")]
     if why := command.contradiction(settings) or why_not_started(settings):
         found.append(bad("configuration", why, "", ExitCode.BAD_USAGE, Stage.START))
     return settings, True, found

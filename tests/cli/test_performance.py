@@ -62,7 +62,7 @@ def test_the_screen_tells_the_gain_and_not_the_deposit(kept: Home) -> None:
         "doing nothing +4.58 % the account is level",
         "target mix daily +7.21 % the account is $256.91 behind",
         "Turnover 0.00 % bought 0, sold 0",
-        "Orders filled 0 of 0",
+        "Orders filled none sent",
         "Core 80 % 43.8 % -36.2 ██████│ -36.2 on 2026-06-18",
         "What 100 USD became",
         "SPY 10 400.00 545.00 5,450.00 +0.00 +1,450.00 +450.00",
@@ -121,9 +121,9 @@ def test_the_screen_keeps_to_eighty_columns(kept: Home, monkeypatch: pytest.Monk
     monkeypatch.setenv("COLUMNS", "80")
     done = performance(kept)
     assert max(map(len, done.output.splitlines())) <= 80, done.output
-    assert ".. doing nothing" in done.output
+    assert "doing nothing (.)" in done.output
     monkeypatch.setenv("COLUMNS", "50")
-    assert ".. doing nothing" not in performance(kept).output
+    assert "doing nothing (.)" not in performance(kept).output
 
 
 def test_since_a_day_it_begins_with_the_look_before_it(kept: Home) -> None:
