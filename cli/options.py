@@ -301,7 +301,7 @@ def sole_use(home: Home) -> Iterator[None]:
     except Timeout:
         exit_with(
             ExitCode.FAILED,
-            f"Another run is at work in {home.root}; this one did nothing. Wait for it, or give --home another folder.",
+            f"Another run is at work in {home.root}; this one did nothing. Wait until it has ended, then try again.",
         )
 
 

@@ -128,13 +128,13 @@ class Reflection(Fact):
     successful_trades: int
     total_trade_value: Decimal
     commissions: Decimal
-    results: tuple[str, ...]
     lessons_learned: tuple[str, ...]
     next_actions: tuple[str, ...]
     current_allocations: dict[str, float]
     drift_before: dict[str, float]
     drift_after: dict[str, float]
     failure: str | None = None
+    results: tuple[str, ...] = ()
 
 
 class PositionLine(Fact):
