@@ -12,7 +12,7 @@ from pathlib import Path
 from cli.checkup.broker import NEED_IT, broke_off, of_the_broker
 from cli.checkup.finding import Finding, Mark, Stage, Tell, bad, doubt, good, note, unseen
 from cli.checkup.home import of_the_home
-from cli.checkup.model import RULES, of_the_model
+from cli.checkup.model import of_the_model, without_it
 from cli.exit_codes import ExitCode
 from cli.run_command import RunCommand
 from cli.wiring import Timing
@@ -70,9 +70,10 @@ async def _of_the_model(settings: Settings, home: Home, timing: Timing) -> Findi
     try:
         return await asyncio.wait_for(of_the_model(settings, home, timing.clock()), MODEL_SECONDS)
     except TimeoutError:
-        return doubt("model", f"{settings.model} did not answer within {MODEL_SECONDS:g} s", RULES)
+        return doubt("model", f"{settings.model} did not answer within {MODEL_SECONDS:g} s", without_it(settings))
     except Exception as error:  # noqa: BLE001  (as above)
-        return doubt("model", f"this check broke off: {type(error).__name__}: {one_line(str(error))}", RULES)
+        why = f"this check broke off: {type(error).__name__}: {one_line(str(error))}"
+        return doubt("model", why, without_it(settings))
 
 
 def _settings(home: Home, command: RunCommand) -> tuple[Settings, bool, list[Finding]]:

@@ -21,7 +21,6 @@ from tools.wire.foreign_text import one_line
 
 MOST_TOKENS = 200
 MOST_CHARACTERS = 4_000
-RULES = "A run goes on by the rules until it answers"
 MODES = {"model": "plans", "shadow": "is only watched (shadow)"}
 
 
@@ -39,6 +38,13 @@ async def of_the_model(settings: Settings, home: Home, now: datetime) -> Finding
         return doubt(
             "model", f"its client cannot be set up ({one_line(str(error), 160)})", "Look at proxy and SSL settings"
         )
+
+
+def without_it(settings: Settings) -> str:
+    """What runs do for as long as the model gives no answer."""
+    if settings.think_mode == "shadow":
+        return "Runs go by the rules as always, and record no plan of the model beside theirs until it answers"
+    return "A run goes on by the rules until it answers"
 
 
 async def _manner(mind: Mind, home: Home, now: datetime) -> Manner:
@@ -63,10 +69,10 @@ async def _asked(mind: Mind, manner: Manner, settings: Settings) -> Finding:
                     break
         except AskOtherwise as error:
             if form.next is None:
-                return doubt("model", one_line(str(error)), RULES)
+                return doubt("model", one_line(str(error)), without_it(settings))
             form = form.next
         except NoAnswer as error:
-            return doubt("model", one_line(str(error)), RULES)
+            return doubt("model", one_line(str(error)), without_it(settings))
         else:
             took, times = time.perf_counter() - began, "1 request" if requests == 1 else f"{requests} requests"
             return good(

@@ -440,6 +440,17 @@ async def test_a_model_that_does_not_answer_is_no_obstacle_to_a_run(home: Home, 
     assert "sk-test" not in finding.found
 
 
+@pytest.mark.parametrize(
+    ("think_mode", "words"),
+    [("model", "A run goes on by the rules until it answers"), ("shadow", "Runs go by the rules as always")],
+)
+async def test_what_a_run_does_without_an_answer_is_told_as_it_is(home: Home, think_mode: str, words: str) -> None:
+    """Where the model is only watched, the rules trade also when it answers."""
+    finding, _ = await of_model(lambda _body, _number: Fail(500), home, think_mode=think_mode)
+    assert finding.mark is Mark.DOUBT
+    assert words in finding.todo
+
+
 async def test_a_server_that_knows_no_schemas_is_asked_otherwise_as_a_run_would(home: Home) -> None:
     def script(body: dict[str, Any], _number: int) -> Reply:
         return Fail(400, "response_format is not supported") if "response_format" in body else Say("{}")

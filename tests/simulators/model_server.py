@@ -217,21 +217,23 @@ async def _response_events(reply: Say, body: Body) -> AsyncIterator[bytes]:
 
 
 def sheet(body: Body, name: str) -> dict[str, dict[str, str]]:
-    """The rows of the sheet `name` in the conversation by their names, each cell by its column."""
-    found = re.findall(rf'<data name="{name}">\n(.*?)\n</data>', "\n".join(_contents(body)), re.DOTALL)
-    lines = [line.split("|") for line in found[-1].splitlines() if "|" in line]
+    """The rows of the sheet `name` in the conversation by name, each cell by its column; empty where there is none."""
+    found = re.findall(rf'<data name="{name}">\n(.*?)\n</data>', "\n".join(contents(body)), re.DOTALL)
+    lines = [line.split("|") for text in found[-1:] for line in text.splitlines() if "|" in line]
+    if not lines:
+        return {}
     head = [cell.split(" ")[0] for cell in lines[0]]
     return {cells[0]: dict(zip(head[1:], cells[1:], strict=True)) for cells in lines[1:] if len(cells) == len(head)}
 
 
 def fact(body: Body, label: str) -> str:
     """The single fact called `label`, of the account or of the limits."""
-    found = re.search(rf"\b{label} (\S+)", "\n".join(_contents(body)))
+    found = re.search(rf"\b{label} (\S+)", "\n".join(contents(body)))
     assert found is not None, f"nothing is told of {label}"
     return found[1].rstrip(",")
 
 
-def _contents(body: Body) -> list[str]:
+def contents(body: Body) -> list[str]:
     """What was said so far, in either API."""
     if "messages" in body:
         return [message["content"] for message in body["messages"] if isinstance(message["content"], str)]
@@ -239,9 +241,27 @@ def _contents(body: Body) -> list[str]:
     return [content for content in spoken if isinstance(content, str)]
 
 
+def results(body: Body) -> list[str]:
+    """What the tools told, the first call's result first, in either API."""
+    if "messages" in body:
+        return [message["content"] for message in body["messages"] if message["role"] == "tool"]
+    return [item["output"] for item in body["input"] if item.get("type") == "function_call_output"]
+
+
+def offers(body: Body, tool: str) -> bool:
+    """Whether the model may call `tool`, in either API."""
+    return any(one.get("function", one)["name"] == tool for one in body.get("tools", ()))
+
+
+def buckets(body: Body) -> dict[str, list[str]]:
+    """The symbols of each bucket, by the owner's rules."""
+    lines = re.findall(r"^- (.+?): target [^:\n]+: ([^(\n]+)", "\n".join(contents(body)), re.MULTILINE)
+    return {name: symbols.split() for name, symbols in lines}
+
+
 def wants_lessons(body: Body) -> bool:
     """Whether it is asked what a run teaches, and not for a plan; in whatever manner, by the words it is asked in."""
-    return any("What should the next runs know?" in content for content in _contents(body))
+    return any("What should the next runs know?" in content for content in contents(body))
 
 
 def lessons(*said: Body, contradicted: Sequence[str] = ()) -> str:
