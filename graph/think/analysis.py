@@ -16,7 +16,7 @@ from graph.think.sheets import Column, Sheet, facts, plain
 from graph.think.study import MOST_SYMBOLS, Arguments, ModelTool, NoSuchThing, Study
 from portfolio.drift import drift_after, drift_table
 from portfolio.models import PortfolioSnapshot, ProposedTrade, Side, TradePlan, Verdict
-from portfolio.rebalance import Wishes, baseline_plan
+from portfolio.rebalance import NO_WISHES, Wishes, baseline_plan
 from portfolio.statistics import price_statistics
 from tools.contract import Tool
 
@@ -44,9 +44,11 @@ class Search(Arguments):
     query: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def drift_sheet(study: Study, trades: Iterable[ProposedTrade] = (), after: str = "after") -> Sheet:
-    """Every bucket now, and what `trades` would make of it."""
-    settings, trades = study.context.settings, tuple(trades)
+def drift_sheet(
+    study: Study, trades: Iterable[ProposedTrade] = (), after: str = "after", wishes: Wishes = NO_WISHES
+) -> Sheet:
+    """Every bucket now, against the targets that are wished for, and what `trades` would make of it."""
+    settings, trades = wishes.applied_to(study.context.settings), tuple(trades)
     now, then = drift_table(study.snapshot, settings), drift_after(study.snapshot, settings, trades)
     columns = [Column("value", "USD", 2), *(Column(name, "%", 1) for name in ("weight", "target"))]
     columns.append(Column("drift", "points", 1))
@@ -82,7 +84,7 @@ async def propose(asked: OtherWishes, study: Study) -> tuple[Sheet, ...]:
     excluded = frozenset(study.spelt(symbol) for symbol in asked.exclude)
     wishes = Wishes(asked.targets, excluded, asked.max_orders)
     plan = baseline_plan(study.snapshot, settings, study.day, wishes)
-    return trades_sheet(plan, study.snapshot), drift_sheet(study, plan.trades)
+    return trades_sheet(plan, study.snapshot), drift_sheet(study, plan.trades, wishes=wishes)
 
 
 async def check(asked: TradeIdeas, study: Study) -> tuple[Sheet, ...]:

@@ -54,7 +54,8 @@ async def _one(call: dict[str, Any], number: int, uses: Mapping[str, Use]) -> Lo
     try:
         sheets = await use(arguments)
     except NoSuchThing as error:
-        return refused(call, fenced(f"r{number}", plain(str(error), MOST_OF_AN_ERROR)))
+        why = plain(str(error), MOST_OF_AN_ERROR)
+        return refused(call, fenced(f"r{number}", why), told=why)
     text = "\n".join(sheet.text() for sheet in sheets)[:MOST_OF_A_RESULT]
     figures = tuple(figure for sheet in sheets for figure in sheet.figures())
     message = ToolMessage(fenced(f"r{number}", text), tool_call_id=str(call["id"] or ""))
@@ -69,8 +70,9 @@ def stranger(call: dict[str, Any]) -> Looked:
     return refused(call, f"there is no tool {name}; nothing was done", is_stranger=True)
 
 
-def refused(call: dict[str, Any], why: str, *, is_stranger: bool = False) -> Looked:
-    name, result = plain(str(call["name"])), plain(why, MOST_OF_AN_ERROR)
+def refused(call: dict[str, Any], why: str, *, told: str = "", is_stranger: bool = False) -> Looked:
+    """`told` is what the record keeps of the answer `why`, where that is other."""
+    name, result = plain(str(call["name"])), plain(told or why, MOST_OF_AN_ERROR)
     use = ToolUse(name=name, arguments=_told(call.get("args")), result=result, refused=is_stranger)
     return Looked(ToolMessage(why, tool_call_id=str(call["id"] or ""), status="error"), use, ())
 

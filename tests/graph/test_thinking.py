@@ -498,6 +498,7 @@ async def test_calls_that_cannot_be_answered_are_refused_and_those_of_order_tool
     told = [message["content"] for message in server.requests[1]["messages"] if message["role"] == "tool"]
     assert len(told) == len(STRANGE_CALLS)
     assert not [text for text in told if "|" in text]
+    assert not [use.result for use in thought.tool_uses if "data name" in use.result], "marks are for the model alone"
     assert "GME" not in {order.symbol for order in record.orders}
     assert record.outcome is Outcome.TRADED
 

@@ -172,7 +172,9 @@ async def test_a_plan_for_another_target_is_asked_for_and_nothing_is_sent(home: 
     call = Call("propose_rebalance", {"targets": {"Broad ETFs": 60, "Growth/Speculative": 10}})
     async with model_server(calling(call)) as server:
         _, heard = await asked(home, server, "What if growth were 30 %?")
-        assert "weight_after" in results(server)
+        told = results(server)
+        assert "weight_after" in told
+        assert "Broad ETFs|25488.15|51.0|60.0|-9.0|" in told, "drift against the target that was asked for"
     assert heard.proposals == []
 
 
