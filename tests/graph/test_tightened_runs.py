@@ -11,7 +11,7 @@ import pytest
 
 from config.home import Home
 from graph.memory import open_memory
-from graph.record import Occasion, Outcome, RunRecord
+from graph.record import Occasion, Outcome, RunRecord, Scope
 from portfolio.limits import Limit, Tightening
 from tests.graph.conftest import RunOnce
 from tests.graph.lessons import lesson, teach
@@ -93,7 +93,9 @@ async def test_what_stands_in_memory_moves_no_limit(
     run_once: RunOnce, home: Home, account_id: str, statement: str
 ) -> None:
     wants = (Occasion(run_id="another", at=BEFORE, figures={}, wants=Limit.RISK_THRESHOLD),) * 5
-    told = lesson(statement, about="risk_threshold", seen_at=BEFORE, weight=8, times=99, occasions=wants)
+    told = lesson(
+        statement, about="risk_threshold", scope=Scope.LIMIT, seen_at=BEFORE, weight=8, times=99, occasions=wants
+    )
     plain = await run_once(day=DAY)
     async with open_memory(home.memory) as store:
         await teach(store, account_id, told)
