@@ -90,7 +90,7 @@ def _halted(place: Home, why: str) -> bool:
             before = journal.halts.halt(why, now())
             sent = journal.orders.unsettled()
     except JournalUnusable as error:
-        if not flagged:
+        if not _flagged(place, why):  # once more, as somebody may have lifted it in the time that this took
             complain(
                 f"NOT halted: neither the journal {place.database} nor a file beside it could be written. "
                 "Stop what runs with Ctrl-C, see that nothing starts a run, make room there, and try again."

@@ -30,16 +30,30 @@ def raise_flag(database: Path, why: str, now: datetime) -> None:
         OSError: the file cannot be made.
     """
     flag = flag_beside(database)
-    flag.touch(mode=0o600)
-    with suppress(OSError):  # on a full disk: that it is there is enough
-        flag_file = os.open(flag, os.O_WRONLY | os.O_TRUNC | NO_WAITING)
-        with os.fdopen(flag_file, "w", encoding="utf-8") as file:
+    draft = flag.with_name(f"HALTED.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(f"{now.isoformat()}\n{why}\n")
+        draft.replace(flag)  # whole, and in place of one that somebody lifts at this moment
+    except OSError:  # the disk is full, or a folder is in the way: that it is there is enough
+        flag.touch(mode=0o600)
+        with suppress(OSError):
+            draft.unlink()
 
 
 def words_of_flag(database: Path) -> str | None:
-    """What is in the file; "" where that cannot be told, and None only where it is certain that there is none."""
-    return _words_in(flag_beside(database))
+    """What is in the file; "" where that cannot be told, and None only where it is certain that there is none.
+
+    It halts also while it is set aside, and may be put back before it is looked for there.
+    """
+    flag, aside = flag_beside(database), _aside(database)
+    told = (words for file in (flag, aside, flag) if (words := _words_in(file)) is not None)
+    return next(told, None)
+
+
+def _aside(database: Path) -> Path:
+    """Where the file is while it is found out whether it is still the one to be taken away."""
+    return database.with_name("HALTED.lifted")
 
 
 def _words_in(flag: Path) -> str | None:
@@ -60,14 +74,14 @@ def lower_flag(database: Path, words: str | None) -> None:
     Raises:
         OSError: it cannot be taken away.
     """
-    flag = flag_beside(database)
+    flag, aside = flag_beside(database), _aside(database)
     if words is None:
         return
     if flag.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(flag))
-    aside = flag.with_name("HALTED.lifted")
     with suppress(FileNotFoundError):
-        flag.replace(aside)
+        if _words_in(flag) == words:
+            flag.replace(aside)
         if _words_in(aside) == words:
             aside.unlink()
         else:

@@ -52,15 +52,18 @@ class Halts:
         return before
 
     def resume(self, why: str, now: datetime) -> Halt | None:
-        """Lift the halt in force, which is given back; None where there was none. One that comes meanwhile stays."""
+        """Lift the halt in force, which is given back; None where there was none. One that comes meanwhile stays.
+
+        The file goes last: where the journal cannot take it down that trading is resumed, it is not.
+        """
         file = self._database.file
         words = words_of_flag(file) if file else None
         with self._database.change() as connection:
             halt = halt_in_force(connection)
             if halt is not None:
-                if file:
-                    _lower(file, words)
                 connection.execute(HALTS.insert().values(at=now.isoformat(), action=RESUME, why=why))
+        if halt is not None and file:
+            _lower(file, words)
         return halt
 
 

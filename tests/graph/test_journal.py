@@ -286,6 +286,54 @@ def test_a_halt_that_comes_while_another_is_lifted_stays(tmp_path: Path) -> None
     assert sorted(file.name for file in tmp_path.glob("HALTED*")) == ["HALTED"]
 
 
+def test_a_file_stays_where_the_journal_does_not_take_down_that_trading_is_resumed(tmp_path: Path) -> None:
+    with journal_in(tmp_path) as journal:
+        raise_flag(tmp_path / "agent.db", "the disk was full", now())
+        with closing(sqlite3.connect(tmp_path / "agent.db")) as connection:
+            connection.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON halts BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+            )
+            connection.commit()
+        with pytest.raises(JournalError):
+            journal.halts.resume("back again", now())
+        halt = journal.halts.current()
+    assert halt is not None
+    assert halt.why == "the disk was full"
+
+
+def test_a_flag_that_is_lifted_while_it_is_raised_anew_is_there_afterwards(tmp_path: Path) -> None:
+    """Two threads for as long as it takes to meet: whoever was told that it halts finds the file."""
+    database, lost = tmp_path / "agent.db", list[int]()
+    is_over = threading.Event()
+
+    def lift() -> None:
+        while not is_over.is_set():
+            words = words_of_flag(database)
+            if words is not None and "earlier" in words:
+                lower_flag(database, words)
+
+    lifting = threading.Thread(target=lift)
+    lifting.start()
+    for number in range(300):
+        raise_flag(database, "earlier", now())
+        raise_flag(database, f"later {number}", now())
+        lost += [number for _ in range(20) if words_of_flag(database) is None]
+    is_over.set()
+    lifting.join()
+    assert lost == []
+
+
+def test_a_flag_that_a_dead_process_had_set_aside_halts_and_can_be_lifted(tmp_path: Path) -> None:
+    raise_flag(tmp_path / "agent.db", "on holiday", now())
+    (tmp_path / "HALTED").rename(tmp_path / "HALTED.lifted")
+    with journal_in(tmp_path) as journal:
+        halt = journal.halts.current()
+        assert halt is not None
+        assert halt.why == "on holiday"
+        journal.halts.resume("back again", now())
+        assert journal.halts.current() is None
+
+
 @pytest.mark.parametrize("kind", ["pipe", "huge"])
 def test_whatever_bears_the_name_of_the_flag_halts_at_once_and_can_be_lifted(tmp_path: Path, kind: str) -> None:
     flag = tmp_path / "HALTED"
