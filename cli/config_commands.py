@@ -21,10 +21,10 @@ from rich.text import Text
 
 from cli.console import answer_console, say
 from cli.exit_codes import ExitCode
-from cli.options import ConfigOption, HomeOption, complain
+from cli.options import ConfigOption, HomeOption, complain, exit_with
 from cli.problems import print_problems
 from config.home import Home, find_home
-from config.problems import ConfigError, printable, shown
+from config.problems import ConfigError, looks_secret, printable, shown
 
 if TYPE_CHECKING:
     from config.load import Loaded
@@ -35,6 +35,8 @@ app = typer.Typer(help="Write, check and show the configuration.", no_args_is_he
 VALUE_WIDTH = 40
 """A screen of 80 columns has room for it between the longest key and the defaults."""
 NOTHING_WRITTEN, NOTHING_CHANGED = "nothing was written", "nothing was changed"
+PATIENCE = 10.0
+"""Seconds that a change waits for another one to be written."""
 UNUSABLE = "no run would start with it"
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is there; a copy of it is kept.")]
@@ -124,7 +126,9 @@ def set_value(
     from config.json_file import write_object  # noqa: PLC0415  (see the module's docstring)
     from config.load import load_document  # noqa: PLC0415
 
-    with told_problems(NOTHING_CHANGED):
+    if value.startswith("--"):
+        exit_with(ExitCode.BAD_USAGE, f"No such option: {value}; {NOTHING_CHANGED}. `config set --help` lists them.")
+    with told_problems(NOTHING_CHANGED), _alone_with(target_of(home, config)):
         file, before = _document_in(home, config)
         gives_way = _gives_way_to(key, before)
         kept = {other: value for other, value in before.items() if other != gives_way}
@@ -162,28 +166,55 @@ def unset_value(
     from config.json_file import copied, write_object  # noqa: PLC0415  (see the module's docstring)
     from config.load import load_document  # noqa: PLC0415
 
-    with told_problems(NOTHING_CHANGED):
+    with told_problems(NOTHING_CHANGED), _alone_with(target_of(home, config)):
         file, before = _document_in(home, config)
         if key not in before:
             _tell(f"{key} is not in {file}; nothing was changed.")
             return
         after = {other: value for other, value in before.items() if other != key}
         loaded = load_document(after, file=file, environ=os.environ)
-        copy = copied(file)
+        copy = None if looks_secret(key) else copied(file)
         write_object(file.resolve(), after)
-    now, source = visible(loaded.settings).get(key), loaded.sources.get(key, "default")
-    _tell(f"{file}: {key} was {shown(before[key], name=key)}, and is {shown(now, name=key)} ({source}).")
-    _tell(f"The file as it was before is in {copy}")
+    settings = visible(loaded.settings)
+    if key in settings and not looks_secret(key):
+        now, source = shown(settings[key], name=key), loaded.sources.get(key, "default")
+        _tell(f"{file}: {key} was {shown(before[key], name=key)}, and is {now} ({source}).")
+    else:
+        _tell(f"{file}: {key} was taken out.")
+    if copy:
+        _tell(f"The file as it was before is in {copy}")
 
 
 def _document_in(home: Path | None, config: Path | None) -> tuple[Path, dict[str, Any]]:
     """The file to change, and what it holds; nothing where there is none yet."""
-    from config.json_file import read_object, unusable  # noqa: PLC0415  (see the module's docstring)
+    from config.json_file import read_object, repetitions, unusable  # noqa: PLC0415  (see the module's docstring)
 
     file = target_of(home, config)
     if os.path.lexists(file) and not file.is_file():
         raise unusable(file, "it is no file that can be written", "Name a file of your own")
-    return file, read_object(file) if os.path.lexists(file) or config else {}
+    found = read_object(file) if os.path.lexists(file) or config else {}
+    if problems := list(repetitions(found, printable(str(file)))):
+        raise ConfigError(problems)
+    return file, found
+
+
+@contextmanager
+def _alone_with(file: Path) -> Iterator[None]:
+    """Nobody else changes it meanwhile, or one of two changes would be lost."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415  (only what changes a file needs it)
+
+    from config.json_file import unusable  # noqa: PLC0415  (see the module's docstring)
+
+    try:
+        lock = FileLock(file.with_name(f".{file.name}.lock")).acquire(timeout=PATIENCE)
+    except Timeout:
+        raise unusable(file, "another command is changing it", "Try again") from None
+    except OSError as error:
+        raise unusable(
+            file, f"it cannot be written ({error.strerror})", "Name a folder that you may write to"
+        ) from None
+    with lock:
+        yield
 
 
 def _gives_way_to(key: str, before: dict[str, Any]) -> str | None:

@@ -12,6 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from cli.speech import printable
+
 PLAIN_WIDTH = 120
 """Of a pipe or a file, which have no width of their own: enough for every table."""
 
@@ -31,7 +33,8 @@ def answer_console(kind: type[Console] = Console, least: int = 0, **options: Any
 
 def say(console: Console, sentence: Text | str, style: str = "") -> None:
     """Print it with its lines broken between words, and never in a path; whoever greps a pipe gets one line."""
-    words = Text(sentence) if isinstance(sentence, str) else sentence  # never markup: it may quote what has brackets
+    # Never markup, and nothing that steers a terminal: it may quote anything.
+    words = Text(printable(sentence)) if isinstance(sentence, str) else sentence
     console.print(_broken(words, console.width) if console.is_terminal else words, style=style, soft_wrap=True)
 
 

@@ -57,10 +57,14 @@ def halt(why: WhyOption = "a person halted it", home: HomeOption = None) -> None
 
     Example: smart-agent halt --why "on holiday"
     """
-    place = _home_to_halt(home)
-    if not _halted(place, plain(why)):
+    place, why = _home_to_halt(home), _reason(why)
+    if not _halted(place, why):
         raise typer.Exit(ExitCode.FAILED)
-    tell_of_halt(plain(why), place)
+    tell_of_halt(why, place)
+
+
+def _reason(why: str) -> str:
+    return plain(why).strip() or "no reason was given"
 
 
 def _home_to_halt(home: Path | None) -> Home:
@@ -69,6 +73,7 @@ def _home_to_halt(home: Path | None) -> Home:
         place = find_home(home, os.environ)
         if not place.root.is_dir():
             place.create()
+            complain(f"{place.root} is new, and nothing ran in it so far. If another home is meant: --home, once more.")
     except ConfigError as error:
         print_problems(Console(stderr=True), error, "NOT halted")
         complain("NOT halted: there is no such home. Name the folder whose agent is to be halted with --home.")
@@ -126,14 +131,14 @@ def resume(why: WhyOption = "a person resumed it", home: HomeOption = None) -> N
     Example: smart-agent resume --why "back from holiday"
     """
     with journal_of(home) as (place, journal):
-        halted, again = journal.halts.resume(plain(why), now()), journal.halts.current()
+        halted, again = journal.halts.resume(_reason(why), now()), journal.halts.current()
     if again:
         exit_with(ExitCode.HALTED, f"Trading is halted, by a halt that came meanwhile: {again.why}. Resume that, too.")
     if halted is None:
         _say("Trading was not halted; nothing has changed.", "green")
         return
     _say(f"Trading goes on; it had been halted {_since(halted)}{halted.why}.", "green")
-    tell_of_halt(plain(why), place, is_over=True)
+    tell_of_halt(_reason(why), place, is_over=True)
 
 
 def _since(halt: Halt) -> str:
@@ -161,8 +166,8 @@ def emergency_stop(
 
     Example: smart-agent emergency-stop --broker tws --port 4002
     """
-    place = _home_to_halt(home)
-    halted = _halted(place, plain(why))
+    place, why = _home_to_halt(home), _reason(why)
+    halted = _halted(place, why)
     command = RunCommand.written(
         config=config,
         prices=prices,
@@ -178,7 +183,7 @@ def emergency_stop(
         _cancel_open_orders(place, command, halted=halted)
     finally:  # the broker first
         if halted:
-            tell_of_halt(plain(why), place)
+            tell_of_halt(why, place)
 
 
 def _cancel_open_orders(place: Home, command: RunCommand, *, halted: bool) -> None:

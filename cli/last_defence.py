@@ -51,9 +51,9 @@ def _told_of_bad_usage() -> Iterator[None]:
     except TyperException as error:
         sentence = error.format_message().replace("Value error, ", "").rstrip(". ")
         context = getattr(error, "ctx", None)
-        if not sentence or context is None:
+        if not sentence:
             raise  # the help page of a command that was given nothing
-        path = context.command_path
+        path = context.command_path if context else "smart-agent"
         exit_with(ExitCode.BAD_USAGE, f"{sentence}; nothing was done. `{path} --help` shows how it is written.")
 
 

@@ -101,13 +101,15 @@ def repetitions(value: Any, source: str, path: tuple[str | int, ...] = ()) -> It
 
 
 def copied(file: Path) -> Path:
-    """A copy of `file` beside it, named .bak, .bak2, …, whichever is free; raises `ConfigError` if that fails."""
+    """A copy of `file` beside it for the owner alone, named .bak, .bak2, …; raises `ConfigError` if that fails."""
     number = 1
     while os.path.lexists(copy := file.with_name(f"{file.name}.bak{number if number > 1 else ''}")):
         number += 1
     try:
-        shutil.copy2(file, copy)
+        shutil.copyfile(file, copy)
+        copy.chmod(0o600)
     except OSError as error:
+        copy.unlink(missing_ok=True)
         raise unusable(copy, f"no copy can be kept there ({error.strerror})", "Copy the file yourself") from None
     return copy
 

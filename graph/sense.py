@@ -137,7 +137,7 @@ def _clock_checked(
     why = (
         f"this account {did}, and the broker's clock now stands at {snapshot.as_of:%Y-%m-%d %H:%M:%S} UTC: one of the "
         "two is wrong, or a simulated market was set back (`smart-agent sim reset` begins a new account). Until then "
-        "no run counts in `smart-agent performance`, and none is told of later lessons"
+        "`smart-agent performance` leaves out what runs see, and none is told of later lessons"
     )
     warned = DataCheck(name="clock", passed=False, required=is_required, why=why)
     return snapshot.model_copy(update={"data_quality": (*snapshot.data_quality, warned)})

@@ -32,11 +32,15 @@ class Done(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """`says` is for /help; `arguments` are those it takes, as a person may write them."""
+    """`says` is for /help; `arguments` are those it takes, as a person may write them.
+
+    Whatever follows a command of `prose` is its reason, to the letter: a halt must not fail over a quotation mark.
+    """
 
     says: str
     run: Callable[[Slash, list[str]], None]
     arguments: str = ""
+    prose: bool = False
 
 
 class Slash:
@@ -54,10 +58,13 @@ class Slash:
         Raises:
             Done: it was /quit.
         """
-        name, _, rest = line.removeprefix("/").partition(" ")
+        name, rest = (*line.removeprefix("/").split(maxsplit=1), "", "")[:2]
         command = COMMANDS.get(name.lower())
         if command is None:
             self._complain(f"There is no command /{name}; /help lists them.")
+            return
+        if command.prose:
+            command.run(self, [f"--why={rest}"] if rest else [])
             return
         try:
             arguments = shlex.split(rest)
@@ -128,16 +135,6 @@ async def _planned(study: Study) -> Any:
     return plan_screen(plan, study.snapshot, await rehearse(plan, study.batch, study.context))
 
 
-def _with_reason(name: str) -> Callable[[Slash, list[str]], None]:
-    """The command of that name, whose reason may be written as it is."""
-
-    def run(slash: Slash, arguments: list[str]) -> None:
-        has_option = any(word.startswith("-") for word in arguments)
-        slash.same_as(name, *(arguments if has_option or not arguments else ("--why", " ".join(arguments))))
-
-    return run
-
-
 def _help(slash: Slash, _arguments: list[str]) -> None:
     table = Table.grid(padding=(0, 2))
     for name, command in COMMANDS.items():
@@ -151,7 +148,7 @@ def _quit(_slash: Slash, _arguments: list[str]) -> None:
     raise Done
 
 
-WITHOUT_SLASH = {"help": "/help", "quit": "/quit", "exit": "/quit"}
+WITHOUT_SLASH = {"halt": "/halt", "help": "/help", "quit": "/quit", "exit": "/quit"}
 """What people type who are new to a chat."""
 COMMANDS = {
     "portfolio": Command("what the account holds, read now", _portfolio),
@@ -165,8 +162,8 @@ COMMANDS = {
     "explain": Command(
         "what became of the last run's orders; of one order, every rule", lambda s, a: s.same_as("explain", *a), "[ID]"
     ),
-    "halt": Command("no order leaves until /resume", _with_reason("halt"), "[REASON]"),
-    "resume": Command("orders may leave again", _with_reason("resume"), "[REASON]"),
+    "halt": Command("no order leaves until /resume", lambda s, a: s.same_as("halt", *a), "[REASON]", prose=True),
+    "resume": Command("orders may leave again", lambda s, a: s.same_as("resume", *a), "[REASON]", prose=True),
     "help": Command("this list", _help),
     "quit": Command("end the chat", _quit),
 }

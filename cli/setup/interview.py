@@ -66,8 +66,8 @@ class Interview:
 
     def _ask_trading(self) -> None:
         self._begin(TRADING)
+        self._answers["paper_trading"] = True
         if self._choose("Trading", ["paper", "live"], "paper") == "paper":
-            self._answers["paper_trading"] = True
             return
         self._console.print("\nPaper it is for now. When you are ready, with the id of your account:\n")
         self._console.print(

@@ -222,8 +222,9 @@ async def test_without_a_model_the_commands_work_and_the_rest_is_told_what_is_mi
     await smart_agent(home, "run", *DAY, **environment())
     lines = (
         "/portfolio", "/drift", "/plan", "/orders", "/performance", "/lessons", "/explain", "What do I own?",
-        "/nonsense", '/halt "', "/drift now", "/performance --since yesterday", "/explain nothing",
-        "/halt gone fishing", "/resume back again", "help", "quit", "/portfolio",
+        "/nonsense", '/explain "', "/drift now", "/performance --since yesterday", "/explain nothing",
+        "/halt - don't trade, market is down -5%", "/resume back again", "halt", "/resume", "help", "quit",
+        "/portfolio",
     )  # fmt: skip
     code, out, err = await piped(home, *lines)
     assert code == 0
@@ -240,7 +241,8 @@ async def test_without_a_model_the_commands_work_and_the_rest_is_told_what_is_mi
         "There is no command /nonsense",
         "No closing quotation",
         "/drift takes nothing more",
-        "gone fishing",
+        "- don't trade, market is down -5%",
+        "a person halted it",
         "/halt [REASON]",
         "Trading goes on; it had been halted since",
     ):

@@ -94,6 +94,18 @@ def test_the_answers_are_what_the_file_says_then(tmp_path: Path) -> None:
     assert KEY not in shown + (root / "config.json").read_text()
 
 
+@pytest.mark.slow
+def test_paper_it_is_also_where_the_file_was_live(home: Home) -> None:
+    home.config_file.write_text('{"paper_trading": false, "broker": "tws"}')
+    newcomer = Newcomer(home.root)
+    newcomer.answer(Enter_goes_on=ENTER, Trading="live")
+    newcomer.answer(Enter_goes_on=ENTER, Broker="simulated")
+    newcomer.answer(**dict.fromkeys(("Strategy", "USD", "Ask", "Model"), ENTER), Write_it="y")
+    code, shown = newcomer.leave()
+    assert code == 0, shown
+    assert json.loads(home.config_file.read_text())["paper_trading"] is True
+
+
 @pytest.mark.parametrize("question", ["Enter goes on", "Ask", "Write it"])
 def test_ctrl_c_at_any_moment_leaves_everything_as_it_was(tmp_path: Path, question: str) -> None:
     newcomer = Newcomer(tmp_path / "home")

@@ -213,6 +213,43 @@ def test_unset_says_what_holds_then_and_refuses_what_would_not(home: Path) -> No
     assert "(default)" in done.stdout
 
 
+def test_a_secret_that_is_taken_out_is_in_no_copy_and_copies_are_for_the_owner_alone(home: Path) -> None:
+    home.mkdir()
+    file = home / "config.json"
+    file.write_text(json.dumps({"openai_api_key": KEY, "max_positions": 7}))
+    done = run(home, "unset", "openai_api_key")
+    assert (done.exit_code, "was taken out" in done.stdout) == (0, True)
+    assert [one.name for one in home.glob("config.json*")] == ["config.json"]
+    file.chmod(0o644)
+    assert run(home, "unset", "max_positions").exit_code == 0
+    assert (home / "config.json.bak").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("words", [("set", "max_positions", "40"), ("unset", "max_positions")])
+def test_a_file_that_says_a_key_twice_is_not_decided_by_a_change_of_another(home: Path, words: tuple[str, ...]) -> None:
+    home.mkdir()
+    text = '{"risk_threshold": 200, "risk_threshold": 5000, "max_positions": 7}'
+    (home / "config.json").write_text(text)
+    refused = run(home, *words)
+    assert (refused.exit_code, "more than once" in refused.stderr) == (2, True)
+    assert (home / "config.json").read_text() == text
+
+
+def test_of_two_that_change_at_once_neither_is_lost(home: Path) -> None:
+    command = [sys.executable, "-c", "from cli.main import main; main()", "config", "set", "--home", str(home)]
+    values = {"max_positions": 40, "risk_threshold": 600, "min_cash": 2, "max_orders_per_day": 9}
+    at_once = [
+        subprocess.Popen([*command, key, str(value)], stdout=subprocess.DEVNULL) for key, value in values.items()
+    ]
+    assert [one.wait(60) for one in at_once] == [0] * len(values)
+    assert json.loads((home / "config.json").read_text()) == values
+
+
+def test_an_option_that_set_does_not_have_is_no_value(home: Path) -> None:
+    refused = set_in(home, "model", "--hoome=/tmp/x")
+    assert (refused.exit_code, "No such option" in refused.stderr) == (2, True)
+
+
 def test_set_waits_for_no_pipe(home: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.json"
     os.mkfifo(pipe)

@@ -111,7 +111,7 @@ async def test_a_look_that_is_older_than_the_last_is_left_out_and_warned_of(run_
     assert earlier.snapshot is not None
     (warned,) = (check for check in earlier.snapshot.data_quality if check.name == "clock")
     assert not warned.passed
-    assert "no run counts in `smart-agent performance`" in warned.why
+    assert "`smart-agent performance` leaves out what runs see" in warned.why
     with journal_in(home.root) as journal:
         assert {one.at.date() for one in journal.history.valuations(later.account or "")} == {SATURDAY}
 
