@@ -82,7 +82,16 @@ def lower_flag(database: Path, words: str | None) -> None:
     with suppress(FileNotFoundError):
         if _words_in(flag) == words:
             flag.replace(aside)
-        if _words_in(aside) == words:
-            aside.unlink()
-        else:
-            aside.replace(flag)
+        if _words_in(aside) != words:
+            _put_back(aside, flag)
+        aside.unlink()
+
+
+def _put_back(aside: Path, flag: Path) -> None:
+    """One that was raised meanwhile stays as it is, since it is later."""
+    try:
+        os.link(aside, flag)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        aside.replace(flag)
