@@ -98,7 +98,7 @@ def _answer(run: str, home: Path | None, *, granted: bool, why: str, only: tuple
 
 def _screen(question: Question) -> Iterator[RenderableType]:
     minutes = int((question.expires_at - now()).total_seconds() // 60)
-    until = f"{question.expires_at:%Y-%m-%d %H:%M} UTC{', when the market closes' if question.to_close else ''}"
+    until = f"{question.expires_at:%Y-%m-%d %H:%M} UTC{', as long as its session lasts' if question.to_close else ''}"
     left = (
         f"open until {until}, {minutes // 60} h {minutes % 60} min from now" if minutes >= 0 else f"expired at {until}"
     )

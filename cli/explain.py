@@ -51,7 +51,7 @@ def explain(
             exit_with(ExitCode.BAD_USAGE, f"No run of {place.root} is in the journal yet; see `{typed('run', place)}`.")
         found = journal.orders.find(name)
         orders = (found,) if found else journal.orders.of_run(name)
-        run = journal.runs.find(name)
+        run, closing = journal.runs.find(name), journal.questions.closing_of(name)
         told = [
             (order, journal.orders.changes(order.client_order_id), journal.orders.verdicts(order.client_order_id))
             for order in orders
@@ -65,6 +65,8 @@ def explain(
     console = answer_console()
     if run:
         console.print(Text.assemble(("Run ", "dim"), (run.run_id, "bold"), f"  {run.outcome}: {run.message}"))
+        if closing and run.outcome == "waiting_for_approval":
+            say(console, f"Nothing waits any more: its question is closed, {closing.in_words}.", "yellow")
         for line in _thought(run):
             console.print(line)
     for one in told:

@@ -54,7 +54,8 @@ def _told_of_bad_usage() -> Iterator[None]:
         if not sentence:
             raise  # the help page of a command that was given nothing
         path = context.command_path if context else "smart-agent"
-        exit_with(ExitCode.BAD_USAGE, f"{sentence}; nothing was done. `{path} --help` shows how it is written.")
+        nothing = " Nothing was done." if sentence.endswith("?") else "; nothing was done."
+        exit_with(ExitCode.BAD_USAGE, f"{sentence}{nothing} `{path} --help` shows how it is written.")
 
 
 class BlankedFormatter(logging.Formatter):

@@ -285,7 +285,12 @@ def hold_to_a_yes(question: str, verb: str, done: str, *, yes: bool) -> None:
         exit_with(ExitCode.BAD_USAGE, f"Nothing was {done}, as nobody is here to say yes. To {verb} it: --yes")
     from rich.prompt import Confirm  # noqa: PLC0415  (the help page does without)
 
-    if not Confirm.ask(question, default=False):
+    try:
+        is_wanted = Confirm.ask(question, default=False)
+    except (KeyboardInterrupt, EOFError):
+        typer.echo()
+        exit_with(ExitCode.FAILED, f"Nothing was {done}.")
+    if not is_wanted:
         typer.echo(f"Nothing was {done}.")
         raise typer.Exit(ExitCode.DONE)
 

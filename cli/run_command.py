@@ -114,7 +114,7 @@ class RunCommand:
         place, settings = load_or_exit(home, config, overrides, self.strategy)
         if why := self.contradiction(settings):
             exit_with(ExitCode.BAD_USAGE, why)
-        if is_attended and self.trading == "live" and not _is_simulated(settings) and sys.stdin.isatty():
+        if is_attended and self.trading == "live" and not is_simulated(settings) and sys.stdin.isatty():
             typed = typer.prompt("Live trading moves real money. Type the id of the live account to trade", err=True)
             overrides["live_account_confirmed"] = typed.strip()
             place, settings = load_or_exit(home, config, overrides, self.strategy)
@@ -142,7 +142,7 @@ class RunCommand:
                 f"{' and '.join(given)} would be about TWS or IB Gateway, and {other}; nothing was done. "
                 "Add --broker tws and no mcp_url, or leave them out."
             )
-        if _is_simulated(settings) or not (self.prices or self.as_of):
+        if is_simulated(settings) or not (self.prices or self.as_of):
             return None
         other = "the server at mcp_url" if settings.mcp_url else f"broker {settings.broker}"
         return (
@@ -169,5 +169,6 @@ class RunCommand:
         return settings.model_copy(update={"think_mode": "rules"})  # a model has no part in this
 
 
-def _is_simulated(settings: Settings) -> bool:
+def is_simulated(settings: Settings) -> bool:
+    """Whether it is the embedded broker, whose market has a clock of its own."""
     return not settings.mcp_url and settings.broker == "simulated"

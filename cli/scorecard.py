@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Row = tuple[tuple[str, "Fate", int], "Standing"]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
-SURE = 2.0
-"""A t-value of so much or more is one time in twenty by chance, or less."""
+SURE, ENOUGH = 2.0, 20
+"""A t-value of so much or more, of so many decisions, is one time in twenty by chance, or less."""
 
 
 def scorecard(home: HomeOption = None, account: KnownAccountOption = None, *, as_json: JsonOption = False) -> None:
@@ -63,7 +63,7 @@ def _print(account: str, rows: list[Row], place: Home) -> None:
     for (source, fate, days), one in rows:
         shown = ("", "") if (source, fate) == before else (source, fate.value)
         before = (source, fate)
-        sure = one.t_value is not None and abs(one.t_value) >= SURE
+        sure = one.t_value is not None and abs(one.t_value) >= SURE and one.count >= ENOUGH
         table.add_row(
             Text(shown[0]),
             shown[1],
@@ -82,7 +82,8 @@ def _print(account: str, rows: list[Row], place: Home) -> None:
     console.print(table)
     console.print(
         Text(
-            "Mean and worst in % of a trade's value, the effect in USD. A t of 2 or more is hardly chance.\n"
+            "Mean and worst in % of a trade's value, the effect in USD.\n"
+            f"A t of {SURE:g} or more, of {ENOUGH} decisions or more, is hardly chance.\n"
             f"Who plans is yours to say: `{typed('config set think_mode model', place)}`, or rules, or shadow.",
             style="dim",
         )

@@ -14,6 +14,7 @@ from graph.state import Context, State
 from portfolio.costs import to_cents
 from portfolio.drift import BucketDrift, drift_table
 from portfolio.models import OrderRecord, OrderStatus, PortfolioSnapshot
+from portfolio.rebalance.pace import out_of_reach
 
 
 def reflection_of(state: State, taught: tuple[str, ...], context: Context) -> Reflection:
@@ -92,12 +93,24 @@ def _left_to_do(state: State, after: dict[str, float], settings: Settings) -> st
     if plan and plan.unfinished:
         return f"Run again: the exit of {', '.join(plan.unfinished)} is not finished."
     off = {name: drift for name, drift in after.items() if abs(drift) > settings.rebalance_threshold}
+    if off and off.keys() <= _out_of_reach(state, settings):
+        names = ", ".join(off)
+        return f"Name the holdings that no rule names in one, or sell them: without that {names} stays off target."
     if off:
         words = (
             f"{name} is {abs(drift):.1f} points {'above' if drift > 0 else 'below'}" for name, drift in off.items()
         )
         return f"Run again, for what is still off its target: {', '.join(words)}."
     return "Nothing to do until a bucket drifts again."
+
+
+def _out_of_reach(state: State, settings: Settings) -> set[str]:
+    """Buckets that no run brings back, as what they lack is in holdings of no rule."""
+    after = state.get("snapshot_after")
+    if after is None:
+        return set()
+    stuck = out_of_reach(drift_table(after, settings), after.summary.net_liquidation, settings)
+    return {bucket.name for bucket in stuck}
 
 
 def _total(drift: dict[str, float]) -> float:

@@ -31,7 +31,7 @@ from cli.options import (
     hold_to_a_yes,
     trading_of,
 )
-from cli.run_command import RunCommand
+from cli.run_command import RunCommand, is_simulated
 from cli.slot import moment_or_exit
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def add(
         tws_account=account,
         trading=trading_of(paper=paper_trading, live=live_trading),
     )
-    place, _ = command.load_or_exit(home, is_attended=False)
+    place, settings = command.load_or_exit(home, is_attended=False)
     options = (*(("--market", market) if market else ()), *command.as_options())
     # A run that cron starts ends by itself, whatever the configuration says of those that a person starts.
     variables = {**variables_for_runs(os.environ), variable_of("enable_continuous_loop"): "false"}
@@ -131,7 +131,7 @@ def add(
     except NotScheduled as error:
         exit_with(ExitCode.BAD_USAGE, str(error))
     try:
-        show(_console(), job, timetable, variables, market)
+        show(_console(), job, timetable, variables, market, own_clock=is_simulated(settings))
         hold_to_a_yes("Write it?", "write", "written", yes=yes)
         _write(job, timetable, variables)
     except NotScheduled as error:
@@ -170,7 +170,9 @@ def remove(job_id: IdArgument = None) -> None:
     if not found or (job_id is None and len(found) > 1):
         known = ", ".join(entry.id for _, entry in scheduled) or "none"
         wanted = f"{job_id} is not scheduled" if job_id and not found else f"{len(found)} scheduled runs could be meant"
-        which = f"Name one: smart-agent schedule remove ID, of {known}." if scheduled else "Nothing is scheduled."
+        if not scheduled:
+            exit_with(ExitCode.BAD_USAGE, "Nothing is scheduled, so nothing was removed.")
+        which = f"Name one: smart-agent schedule remove ID, of {known}."
         exit_with(ExitCode.BAD_USAGE, f"{wanted}; nothing was removed. {which}")
     for timetable, entry in found:  # two, where it is kept by cron and by systemd
         try:
@@ -193,10 +195,12 @@ def _times_or_exit(when: list[str], market: str | None) -> CronTimes:
     if len(when) > 1:
         exit_with(
             ExitCode.BAD_USAGE,
-            "The times came in pieces, as your shell takes them apart, and a bare * for the names of files; nothing "
-            'was written. Put them in quotes: smart-agent schedule add "30 10 * * 1-5"',
+            f"The times came as {len(when)} words, and must be one; nothing was written. "
+            'Put them in quotes: smart-agent schedule add "30 10 * * 1-5"',
         )
-    if bool(when) is (market is not None):
+    if when and market is not None:
+        exit_with(ExitCode.BAD_USAGE, "The times and --market both say when; nothing was written. Give one of them.")
+    if not when and market is None:
         exit_with(
             ExitCode.BAD_USAGE, 'Say when, either as "30 10 * * 1-5" or as --market open+30m; nothing was written.'
         )

@@ -19,8 +19,13 @@ from config.problems import shown
 ONCE = variable_of("enable_continuous_loop")
 
 
-def show(console: Console, job: Job, timetable: Timetable, variables: dict[str, str], market: str | None) -> None:
-    """What would be written, and when it would first run. Secrets are left out."""
+def show(
+    console: Console, job: Job, timetable: Timetable, variables: dict[str, str], market: str | None, *, own_clock: bool
+) -> None:
+    """What would be written, and when it would first run. Secrets are left out.
+
+    With its `own_clock` the simulated market is open whenever it is asked.
+    """
     where = "This line goes on top of your crontab" if timetable.name == "crontab" else "These are the units"
     console.print(f"{where}:\n")
     console.print(Text(timetable.preview(job), style="bold"), soft_wrap=True)
@@ -29,11 +34,11 @@ def show(console: Console, job: Job, timetable: Timetable, variables: dict[str, 
         why = "   (a scheduled run is a single one)" if name == ONCE else ""
         say(console, f"{name} = {shown(value, name=name)}{why}")
     console.print()
-    for sentence, style in _when_it_runs(job.times, market):
+    for sentence, style in _when_it_runs(job.times, market, own_clock=own_clock):
         say(console, sentence, style)
 
 
-def _when_it_runs(times: CronTimes, market: str | None) -> list[tuple[str, str]]:
+def _when_it_runs(times: CronTimes, market: str | None, *, own_clock: bool) -> list[tuple[str, str]]:
     """The next start in words, and a warning where the exchange is never open at these times; each with its style."""
     now = datetime.now(get_localzone())
     if market:
@@ -48,8 +53,9 @@ def _when_it_runs(times: CronTimes, market: str | None) -> list[tuple[str, str]]
     traded = first_in_session(times, now)
     if traded is None:
         warning = (
-            "Warning: for a year the market is closed at all of these times, so no run would trade. "
-            "--market open+30m always meets it."
+            "Warning: for a year the market is closed at all of these times, so no run would trade"
+            f"{' with a broker; the simulated market stands open' if own_clock else ''}. --market open+30m always "
+            "meets it."
         )
         told.append((warning, "bold yellow"))
     elif traded != start:

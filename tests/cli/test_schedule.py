@@ -204,7 +204,7 @@ def test_a_schedule_is_listed_and_removed_with_its_variables_and_nothing_else(ho
     ("arguments", "words"),
     [
         ([], "Say when"),
-        (["@daily", "--market", "open"], "Say when"),
+        (["@daily", "--market", "open"], "both say when"),
         (["--market", "noon"], "no moment of a session: write such as"),
         (["--market", "open+9h"], "at most 6h29m from either. Nothing was written."),
         (["30", "10", "*", "*", "1-5"], 'Put them in quotes: smart-agent schedule add "30 10 * * 1-5"'),

@@ -198,3 +198,13 @@ async def test_an_unanswered_approval_leaves_the_run_waiting_with_nothing_sent(r
     assert record.outcome is Outcome.WAITING_FOR_APPROVAL
     assert record.orders == ()
     assert record.verdicts
+
+
+async def test_what_no_run_can_bring_back_is_not_answered_by_another_run(run_once: RunOnce) -> None:
+    """Three quarters of the account are in holdings that these rules do not name."""
+    rules = [{"name": "Gold", "target_allocation": 100, "symbols": ["GLD"], "max_position_size": 100}]
+    record = await run_once(trading_rules=rules, max_portfolio_change=50, risk_threshold=10_000)
+    assert record.reflection is not None
+    (advice,) = record.reflection.next_actions
+    assert advice.startswith("Name the holdings that no rule names")
+    assert "Gold" in advice
