@@ -17,8 +17,11 @@ from portfolio.models import BrokerOrder, OrderRecord, OrderStatus
 NEVER_SEEN = "the broker never saw this order, and the shares held are as they were; nothing was placed"
 
 
-def close_earlier_plans(account_id: str, run_id: str, context: Context) -> None:
-    """A new run plans anew: what earlier ones planned and did not send never is, and their questions are closed."""
+def close_earlier_plans(account_id: str, run_id: str, context: Context) -> tuple[str, ...]:
+    """A new run plans anew: what earlier ones planned and did not send never is, and their questions are closed.
+
+    Says of each question that it is.
+    """
     now, superseded = context.clock(), f"superseded by run {run_id}"
     asked = {question.run_id for question in context.journal.questions.open() if question.account_id == account_id}
     for waiting in asked:
@@ -26,6 +29,7 @@ def close_earlier_plans(account_id: str, run_id: str, context: Context) -> None:
     for order in context.journal.orders.unsent(account_id):
         why = superseded if order.run_id in asked else "its run ended before it was sent"
         context.journal.orders.withdraw(order.client_order_id, why, now)
+    return tuple(f"The question of run {waiting} is closed, as this run plans anew." for waiting in sorted(asked))
 
 
 async def settle_earlier_orders(account_id: str, context: Context) -> None:

@@ -20,7 +20,7 @@ from portfolio.models import PortfolioSnapshot
 
 
 async def reflect(state: State, runtime: Runtime[Context]) -> State:
-    context, notes, learned = runtime.context, list[str](), Learned()
+    context, notes, learned = runtime.context, [*state.get("notes", ())], Learned()
     after = await _look_again(state, context)
     whole: State = state if after is None else {**state, "snapshot_after": after}
     try:

@@ -58,7 +58,7 @@ async def sense(state: State, runtime: Runtime[Context]) -> State:
         account = await the_account(context.reader)
         context.claim(account.account_id)
         runtime.stream_writer(Progress("settling earlier orders"))
-        close_earlier_plans(account.account_id, state["run_id"], context)
+        closed = close_earlier_plans(account.account_id, state["run_id"], context)
         await settle_earlier_orders(account.account_id, context)
         runtime.stream_writer(Progress("reading the account and its market"))
         snapshot = await observe(account, context, listing)
@@ -67,7 +67,12 @@ async def sense(state: State, runtime: Runtime[Context]) -> State:
         listing.cancel()
         await asyncio.gather(listing, return_exceptions=True)
     day = context.trading_day(snapshot)
-    sensed: State = {"snapshot": snapshot, "unresolved": day.unresolved, "tightenings": day.tightenings}
+    sensed: State = {
+        "snapshot": snapshot,
+        "unresolved": day.unresolved,
+        "tightenings": day.tightenings,
+        "notes": closed,
+    }
     return sensed if day.halted is None else {**sensed, "halted": day.halted}
 
 

@@ -111,6 +111,7 @@ async def test_a_later_run_takes_the_place_of_one_that_waits(run_once: RunOnce, 
     """Both together could do everything twice."""
     asked = await waiting(run_once)
     later = await run_once(require_approval="never")
+    assert later.notes == (f"The question of run {asked.run_id} is closed, as this run plans anew.",)
     assert later.outcome is Outcome.TRADED
     with pytest.raises(NotWaiting, match=f"superseded by run {later.run_id}"):
         await answered(home, asked.run_id)
