@@ -128,13 +128,12 @@ def set_value(
 
     if value.startswith("--"):
         exit_with(ExitCode.BAD_USAGE, f"No such option: {value}; {NOTHING_CHANGED}. `config set --help` lists them.")
-    with told_problems(NOTHING_CHANGED), _alone_with(target_of(home, config)):
-        file, before = _document_in(home, config)
-        gives_way = _gives_way_to(key, before)
-        kept = {other: value for other, value in before.items() if other != gives_way}
+    with told_problems(NOTHING_CHANGED), _changing(home, config) as (file, before):
+        meant, gives_way = _meant(value), _gives_way_to(key, before)
+        kept = {other: stays for other, stays in before.items() if other != gives_way}
         with _blamed_on(key):
-            loaded = load_document({**kept, key: _meant(value)}, file=file, environ=os.environ)
-        after = {**kept, key: _understood(key, _meant(value))}
+            loaded = load_document({**kept, key: meant}, file=file, environ=os.environ)
+        after = {**kept, key: _understood(key, meant)}
         if key in before and before[key] == after[key]:
             _tell(f"{key} is {shown(after[key], name=key)} already; nothing was changed.")
             return
@@ -166,8 +165,7 @@ def unset_value(
     from config.json_file import copied, write_object  # noqa: PLC0415  (see the module's docstring)
     from config.load import load_document  # noqa: PLC0415
 
-    with told_problems(NOTHING_CHANGED), _alone_with(target_of(home, config)):
-        file, before = _document_in(home, config)
+    with told_problems(NOTHING_CHANGED), _changing(home, config) as (file, before):
         if key not in before:
             _tell(f"{key} is not in {file}; nothing was changed.")
             return
@@ -185,36 +183,28 @@ def unset_value(
         _tell(f"The file as it was before is in {copy}")
 
 
-def _document_in(home: Path | None, config: Path | None) -> tuple[Path, dict[str, Any]]:
-    """The file to change, and what it holds; nothing where there is none yet."""
+@contextmanager
+def _changing(home: Path | None, config: Path | None) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The file to change, and what it holds, nothing where there is none yet; nobody else changes it meanwhile."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415  (only what changes a file needs it)
+
     from config.json_file import read_object, repetitions, unusable  # noqa: PLC0415  (see the module's docstring)
 
     file = target_of(home, config)
-    if os.path.lexists(file) and not file.is_file():
-        raise unusable(file, "it is no file that can be written", "Name a file of your own")
-    found = read_object(file) if os.path.lexists(file) or config else {}
-    if problems := list(repetitions(found, printable(str(file)))):
-        raise ConfigError(problems)
-    return file, found
-
-
-@contextmanager
-def _alone_with(file: Path) -> Iterator[None]:
-    """Nobody else changes it meanwhile, or one of two changes would be lost."""
-    from filelock import FileLock, Timeout  # noqa: PLC0415  (only what changes a file needs it)
-
-    from config.json_file import unusable  # noqa: PLC0415  (see the module's docstring)
-
     try:
         lock = FileLock(file.with_name(f".{file.name}.lock")).acquire(timeout=PATIENCE)
     except Timeout:
         raise unusable(file, "another command is changing it", "Try again") from None
     except OSError as error:
-        raise unusable(
-            file, f"it cannot be written ({error.strerror})", "Name a folder that you may write to"
-        ) from None
+        why = f"it cannot be written ({error.strerror})"
+        raise unusable(file, why, "Name a folder that you may write to") from None
     with lock:
-        yield
+        if os.path.lexists(file) and not file.is_file():
+            raise unusable(file, "it is no file that can be written", "Name a file of your own")
+        found = read_object(file) if os.path.lexists(file) or config else {}
+        if problems := list(repetitions(found, printable(str(file)))):
+            raise ConfigError(problems)
+        yield file, found
 
 
 def _gives_way_to(key: str, before: dict[str, Any]) -> str | None:

@@ -21,7 +21,7 @@ from brokers.errors import BrokerError
 from config.rules import NotTruth, ticker
 from config.settings import Settings
 from graph.decisions import decisions_of
-from graph.memory import MOST_OF_A_STATEMENT, RULES, Finding, Refuted, Tighten, id_of
+from graph.memory import MOST_OF_A_STATEMENT, RULES, Finding, Refuted, Tighten, id_of, symbols_known
 from graph.record import Lesson, Scope, Usage
 from graph.state import Context, State
 from graph.think.answer import Claim, Part, Unusable, Words, bare, read_as
@@ -238,11 +238,9 @@ def taken(
 
 def _subjects(about: Material, settings: Settings) -> dict[Scope, frozenset[str]]:
     """What there is to be spoken of."""
-    symbols = {
-        ticker(symbol) for symbol in (*settings.symbols, *(row.symbol for row in about.state["snapshot"].positions))
-    }
+    symbols = symbols_known(about.state["snapshot"], settings)
     return {
-        Scope.SYMBOL: frozenset(symbols),
+        Scope.SYMBOL: symbols,
         Scope.BUCKET: frozenset(rule.name for rule in settings.rules),
         Scope.LIMIT: frozenset(Limit),
         Scope.EXECUTION: frozenset({*symbols, EXECUTION}),

@@ -2,7 +2,7 @@
 
 from graph.memory.finding import MOST_OF_A_STATEMENT, RULES, Finding, Refuted, Tighten, id_of
 from graph.memory.merging import Merged, merged
-from graph.memory.relevance import in_play, in_words, of_now, relevant
+from graph.memory.relevance import in_play, in_words, of_now, relevant, symbols_known
 from graph.memory.store import UNREADABLE, forget, keep_lessons, lessons_of, open_memory, search
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "open_memory",
     "relevant",
     "search",
+    "symbols_known",
 ]

@@ -31,12 +31,17 @@ def in_play(snapshot: PortfolioSnapshot, plan: TradePlan, settings: Settings) ->
     return frozenset(symbols | {rule.name for rule in rules if rule} | off)
 
 
+def symbols_known(snapshot: PortfolioSnapshot, settings: Settings) -> frozenset[str]:
+    """Those that are held or in a rule."""
+    return frozenset(ticker(symbol) for symbol in (*settings.symbols, *(row.symbol for row in snapshot.positions)))
+
+
 def of_now(lessons: Iterable[Lesson], snapshot: PortfolioSnapshot, settings: Settings) -> tuple[Lesson, ...]:
     """Those whose subject there is: a symbol that is held or in a rule, a bucket that the rules name.
 
     What our own rules say of a bucket is that it cannot come back to its target at once, so it must be off target.
     """
-    symbols = {ticker(symbol) for symbol in (*settings.symbols, *(row.symbol for row in snapshot.positions))}
+    symbols = symbols_known(snapshot, settings)
     buckets = {bucket.name: bucket for bucket in drift_table(snapshot, settings).buckets}
 
     def is_of_now(lesson: Lesson) -> bool:
